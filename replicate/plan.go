@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/crossfade-io/crossfade/store"
@@ -18,14 +19,14 @@ const (
 	Conflict // left alone and reported: the object on the target is foreign
 )
 
+var actionNames = [...]string{"skip", "copy", "update", "delete", "conflict"}
+
 func (a Action) String() string {
 	if int(a) < len(actionNames) {
 		return actionNames[a]
 	}
 	return fmt.Sprintf("Action(%d)", a)
 }
-
-var actionNames = [...]string{"skip", "copy", "update", "delete", "conflict"}
 
 // Foreign says what may be done to foreign objects: those on the target that
 // carry no stamp of this migration, or whose bytes changed after they were
@@ -64,10 +65,100 @@ type Policy struct {
 	Foreign Foreign
 }
 
+// Ends names the two stores as stamps do, by config.Location.ID.
+type Ends struct {
+	Source string
+	Target string
+}
+
 // Decision is the outcome of Plan, with the reason in a few words.
 type Decision struct {
 	Action Action
 	Reason string
 }
 
-var _ = store.ControlPrefix
+// Plan decides what makes the target right for one key. It is pure. src and
+// dst are the objects as read, dst first, and nil where the store said
+// definitely that there is none; neither may be Partial.
+func Plan(src, dst *store.Object, ends Ends, policy Policy) Decision {
+	switch {
+	case src == nil && dst == nil:
+		return Decision{Skip, "on neither side"}
+	case src == nil:
+		return planAbsent(dst, ends, policy)
+	case isEcho(src, ends):
+		return Decision{Skip, "came from the target"}
+	case dst == nil:
+		return Decision{Copy, "not on the target"}
+	}
+	stamp, ok := stampOf(dst)
+	if !ok || stamp.From != ends.Source {
+		return planForeign(src, dst, policy)
+	}
+	switch {
+	case describes(stamp, src):
+		return Decision{Skip, "up to date"}
+	case sameBytes(src, dst, stamp):
+		return Decision{UpdateMetadata, "same bytes, other attributes or version"}
+	default:
+		return Decision{Copy, "changed on the source"}
+	}
+}
+
+func planAbsent(dst *store.Object, ends Ends, policy Policy) Decision {
+	stamp, ok := stampOf(dst)
+	ours := ok && stamp.From == ends.Source
+	switch {
+	case !ours && policy.Foreign != OverwriteForeign:
+		return Decision{Conflict, "not on the source, foreign on the target"}
+	case !policy.Deletes:
+		return Decision{Skip, "gone from the source, deletes are off"}
+	default:
+		return Decision{Delete, "gone from the source"}
+	}
+}
+
+func planForeign(src, dst *store.Object, policy Policy) Decision {
+	same := sameBytes(src, dst, Stamp{})
+	switch {
+	case same && policy.Foreign != KeepForeign:
+		return Decision{UpdateMetadata, "foreign with the same bytes"}
+	case same && SameAttrs(src.Attrs, dst.Attrs):
+		return Decision{Skip, "foreign but equal"}
+	case policy.Foreign == OverwriteForeign:
+		return Decision{Copy, "foreign, to be overwritten"}
+	default:
+		return Decision{Conflict, "foreign on the target"}
+	}
+}
+
+// isEcho reports whether src is itself a copy made from the target, by the
+// other direction. What happens to its original is the other direction's
+// business; copying it back would bring a deleted one to life.
+func isEcho(src *store.Object, ends Ends) bool {
+	stamp, ok := stampOf(src)
+	return ok && stamp.From == ends.Target
+}
+
+// describes reports whether stamp was made for just this state of src. The
+// version alone is not enough: an ETag on S3 recurs with the bytes.
+func describes(stamp Stamp, src *store.Object) bool {
+	return stamp.Version == src.Version && sameTime(stamp.ModTime, src.ModTime) &&
+		stamp.Size == src.Size && stamp.Attrs == attrsDigest(src.Attrs)
+}
+
+// sameBytes reports whether both bodies are provably equal. What the target
+// knows of its own bytes goes before what the stamp says of them.
+func sameBytes(src, dst *store.Object, stamp Stamp) bool {
+	if src.Size != dst.Size || src.Checksums.Differ(dst.Checksums) != "" || src.Checksums.Differ(stamp.Sums) != "" {
+		return false
+	}
+	return strong(src.Checksums, dst.Checksums) || strong(src.Checksums, stamp.Sums) ||
+		src.Size == 0
+}
+
+// strong reports whether a checksum that both know is equal.
+func strong(a, b store.Checksums) bool {
+	eq := func(x, y []byte) bool { return x != nil && bytes.Equal(x, y) }
+	return eq(a.CRC32C, b.CRC32C) || eq(a.MD5, b.MD5) || eq(a.CRC64NVME, b.CRC64NVME)
+}

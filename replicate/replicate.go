@@ -4,9 +4,15 @@
 package replicate
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/crossfade-io/crossfade/store"
 )
@@ -43,36 +49,84 @@ type Options struct {
 
 // Result says what a Sync did.
 type Result struct {
-	Action   Action
+	Action   Action // the last one that changed the target, else what the last plan said
 	Reason   string
 	Bytes    int64         // copied
 	Attempts int           // rounds of the loop
 	Source   *store.Object // as last read; nil when absent
 }
 
-// Replicator syncs keys from one store to another.
+// Replicator syncs keys from one store to another. It may be used by any number
+// of goroutines, and any number of Replicators may work on the same stores.
 type Replicator struct {
 	src, dst store.Store
+	ends     Ends
 	opts     Options
+	memory   *semaphore.Weighted
+	recent   *recent
+	update   store.MetadataUpdater // nil where the target has none
+	recurs   bool                  // versions on the target may recur
 }
 
 // New returns a Replicator. The stores remain the caller's to close.
 func New(src, dst store.Store, opts Options) (*Replicator, error) {
-	return &Replicator{src: src, dst: dst, opts: opts}, nil
-}
-
-// Sync makes key on the target equal to the source, or says why not. A nil
-// error means that the key was in order when Sync returned, or is a Conflict
-// that the policy leaves alone. An event for key may then be acknowledged.
-// Errors carry a store.Kind.
-func (r *Replicator) Sync(ctx context.Context, key string, hint Hint) (Result, error) {
-	return Result{}, nil
+	switch {
+	case src == nil || dst == nil:
+		return nil, errors.New("replicate: source and target are required")
+	case opts.SourceID == "" || opts.TargetID == "":
+		return nil, errors.New("replicate: SourceID and TargetID are required")
+	case opts.SourceID == opts.TargetID:
+		return nil, fmt.Errorf("replicate: source and target are the same: %s", opts.SourceID)
+	}
+	opts.SmallBytes = cmp.Or(opts.SmallBytes, 8<<20)
+	opts.MemoryBytes = cmp.Or(opts.MemoryBytes, 64<<20)
+	opts.Attempts = cmp.Or(opts.Attempts, 8)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Sleep == nil {
+		opts.Sleep = sleep
+	}
+	if opts.Jitter == nil {
+		opts.Jitter = rand.Float64
+	}
+	r := &Replicator{
+		src: src, dst: dst, opts: opts,
+		ends:   Ends{Source: opts.SourceID, Target: opts.TargetID},
+		memory: semaphore.NewWeighted(opts.MemoryBytes),
+		recent: newRecent(4096),
+	}
+	r.update, _ = store.As[store.MetadataUpdater](dst)
+	_, unique := store.As[store.UniqueVersions](dst)
+	r.recurs = !unique
+	return r, nil
 }
 
 // InSync reports whether two listed objects are surely in order, so that no
-// Sync is needed. dst's stamp must have been listed; false means unknown.
-func (r *Replicator) InSync(src, dst *store.Object) bool { return false }
+// Sync is needed. False means only that a Sync must look.
+func (r *Replicator) InSync(src, dst *store.Object) bool {
+	if src.Partial {
+		stamp, ok := stampOf(dst)
+		return ok && !dst.Partial && stamp.From == r.ends.Source && stamp.Version.Covers(src.Version) &&
+			sameTime(stamp.ModTime, src.ModTime) && stamp.Size == src.Size
+	}
+	return !dst.Partial && Plan(src, dst, r.ends, r.opts.Policy).Action == Skip && r.Ours(dst)
+}
 
 // Ours reports whether an object on the target carries a valid stamp of this
 // migration for its key. Meaningless for Partial objects.
-func (r *Replicator) Ours(dst *store.Object) bool { return false }
+func (r *Replicator) Ours(dst *store.Object) bool {
+	stamp, ok := stampOf(dst)
+	return ok && stamp.From == r.ends.Source
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

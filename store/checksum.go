@@ -90,6 +90,9 @@ func (c Checksums) Differ(d Checksums) string {
 	return ""
 }
 
+// Known reports whether there is any checksum.
+func (c Checksums) Known() bool { return c.CRC32C != nil || c.CRC64NVME != nil || c.MD5 != nil }
+
 // Comparable reports whether c and d have a checksum of one sort in common.
 func (c Checksums) Comparable(d Checksums) bool {
 	return c.CRC32C != nil && d.CRC32C != nil ||

@@ -47,11 +47,11 @@ func ReadContent(ctx context.Context, c Content, offset int64, buf []byte) (err 
 			err = cerr
 		}
 	}()
-	return readExactly(r, buf)
+	return ReadExactly(r, buf)
 }
 
 // ReadExactly fills buf from r and requires that r ends there.
-func readExactly(r io.Reader, buf []byte) error {
+func ReadExactly(r io.Reader, buf []byte) error {
 	n, err := io.ReadFull(r, buf)
 	if err == io.EOF && len(buf) > 0 || err == io.ErrUnexpectedEOF {
 		return fmt.Errorf("body ended after %d of %d bytes: %w", n, len(buf), io.ErrUnexpectedEOF)

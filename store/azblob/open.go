@@ -1,0 +1,226 @@
+package azblob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/crossfade-io/crossfade/store"
+)
+
+// The environment that chooses account and credential.
+const (
+	envConnection = "AZURE_STORAGE_CONNECTION_STRING"
+	envAccount    = "AZURE_STORAGE_ACCOUNT"
+	envKey        = "AZURE_STORAGE_KEY"
+	envSAS        = "AZURE_STORAGE_SAS_TOKEN"
+)
+
+// Open opens az://container/prefix, or
+// https://ACCOUNT.blob.core.windows.net/container/prefix. A prefix is part of the
+// names as it is written, up to its last slash or not.
+//
+// The account of an az URL is that of AZURE_STORAGE_CONNECTION_STRING, which may
+// point to an emulator, or AZURE_STORAGE_ACCOUNT. The credential is, in this
+// order, that of the connection string, if it is of the account, else
+// AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or what DefaultAzureCredential
+// finds: environment, workload identity, managed identity, az login.
+func Open(_ context.Context, u *url.URL) (store.Store, error) {
+	return open(u, os.Getenv)
+}
+
+func open(u *url.URL, getenv func(string) string) (store.Store, error) {
+	at, err := locate(u)
+	if err != nil {
+		return nil, err
+	}
+	client, err := at.client(getenv)
+	if err != nil {
+		return nil, err
+	}
+	return New(client, at.prefix, Options{}), nil
+}
+
+// location is a parsed URL.
+type location struct {
+	endpoint  string // of the account; "" where the environment says
+	account   string
+	container string
+	prefix    string
+}
+
+func locate(u *url.URL) (location, error) {
+	for name := range maps.Keys(u.Query()) {
+		if name == "sig" {
+			return location{}, fmt.Errorf("a shared access signature does not belong into the URL: put the part behind the question mark into %s", envSAS)
+		}
+	}
+	if names := slices.Sorted(maps.Keys(u.Query())); len(names) > 0 {
+		return location{}, fmt.Errorf("unknown parameter %q: an Azure URL has none", names[0])
+	}
+	path := strings.TrimPrefix(u.Path, "/")
+	switch u.Scheme {
+	case "az":
+		if u.Host == "" {
+			return location{}, errors.New("the URL names no container: write az://CONTAINER/PREFIX")
+		}
+		return location{container: u.Host, prefix: path}, nil
+	case "https":
+		account, _, ok := strings.Cut(u.Host, ".blob.")
+		name, prefix, _ := strings.Cut(path, "/")
+		if !ok || account == "" || name == "" {
+			return location{}, errors.New("the URL names no account or container: write https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX")
+		}
+		return location{endpoint: "https://" + u.Host, account: account, container: name, prefix: prefix}, nil
+	}
+	return location{}, fmt.Errorf("%s is not a scheme of Azure Blob Storage: use az or https", u.Scheme)
+}
+
+// client chooses the account and the credential.
+func (at location) client(getenv func(string) string) (*container.Client, error) {
+	if conn := getenv(envConnection); conn != "" && (at.account == "" || at.account == connectionAccount(conn)) {
+		client, err := container.NewClientFromConnectionString(conn, at.container, ClientOptions())
+		if err != nil {
+			return nil, errors.New(envConnection + " is not a connection string: copy it from the access keys of the account") // the SDK's error may quote it
+		}
+		return client, nil
+	}
+	if at.account == "" {
+		if at.account = getenv(envAccount); at.account == "" {
+			return nil, fmt.Errorf("az://%s names no account: set %s, or %s with %s, %s or a login that Azure's default credential finds",
+				at.container, envConnection, envAccount, envKey, envSAS)
+		}
+		at.endpoint = "https://" + at.account + ".blob.core.windows.net"
+	}
+	location := at.endpoint + "/" + url.PathEscape(at.container)
+	if key := getenv(envKey); key != "" {
+		cred, err := container.NewSharedKeyCredential(at.account, key)
+		if err != nil {
+			return nil, errors.New(envKey + " is not an account key: copy it from the access keys of the account")
+		}
+		return container.NewClientWithSharedKeyCredential(location, cred, ClientOptions())
+	}
+	if sas := strings.TrimPrefix(getenv(envSAS), "?"); sas != "" {
+		if q, err := url.ParseQuery(sas); err != nil || q.Get("sig") == "" {
+			return nil, errors.New(envSAS + " is not a shared access signature: it has no sig")
+		}
+		return container.NewClientWithNoCredential(location+"?"+sas, ClientOptions())
+	}
+	cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: ClientOptions().ClientOptions})
+	if err != nil {
+		return nil, &loginError{at.account, err}
+	}
+	return container.NewClient(location, &login{cred, at.account}, ClientOptions())
+}
+
+// connectionAccount is the account that a connection string is for, or "".
+func connectionAccount(conn string) string {
+	for part := range strings.SplitSeq(conn, ";") {
+		if name, ok := strings.CutPrefix(part, "AccountName="); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// login words the long errors of the credential chain in one line.
+type login struct {
+	azcore.TokenCredential
+	account string
+}
+
+// GetToken returns a token, or a *loginError.
+func (l *login) GetToken(ctx context.Context, opts policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	token, err := l.TokenCredential.GetToken(ctx, opts)
+	if err != nil && ctx.Err() == nil {
+		return token, &loginError{l.account, err}
+	}
+	return token, err
+}
+
+type loginError struct {
+	account string
+	err     error
+}
+
+func (e *loginError) Error() string {
+	return fmt.Sprintf("no credential for the storage account %s: set %s, %s or %s, or log in (az login, a managed or workload identity)",
+		e.account, envConnection, envKey, envSAS)
+}
+
+// Unwrap returns what the credential chain said.
+func (e *loginError) Unwrap() error { return e.err }
+
+// NonRetriable marks the error for the SDK's retry policy.
+func (e *loginError) NonRetriable() {}
+
+// explain adds what to do to an error of Check.
+func (s *Store) explain(err error) error {
+	e, ok := errors.AsType[*store.Error](err)
+	if !ok {
+		return err
+	}
+	hint := ""
+	switch {
+	case bloberror.HasCode(err, bloberror.ContainerNotFound):
+		hint = "the container does not exist: create it, or correct the URL or the account"
+	case bloberror.HasCode(err, bloberror.AuthenticationFailed):
+		hint = "the credential is not accepted: check the account key or the shared access signature, and this machine's clock"
+	case e.Kind == store.Denied:
+		hint = "not permitted: the identity needs the role Storage Blob Data Contributor (Reader for a source), a signature the permissions to read, write, delete and list"
+	default:
+		return err
+	}
+	return &store.Error{Op: e.Op, Store: e.Store, Kind: e.Kind, RetryAfter: e.RetryAfter, Err: fmt.Errorf("%s: %w", hint, e.Err)}
+}
+
+// ClientOptions are those that a client for New needs: a transport that does not
+// decompress, with as many idle connections as a sync has requests at once, and
+// retries on purpose. Up to three more tries, 0.2 to 5 s apart, of what failed on
+// the way or with 408, 429, 500, 502, 503 or 504: the caller has retries of its
+// own, and a function not much time. An answer that asks for a longer wait is not
+// waited for, and surfaces with its RetryAfter.
+func ClientOptions() *container.ClientOptions {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	transport.MaxIdleConns = 256
+	transport.MaxIdleConnsPerHost = 256
+	transport.ResponseHeaderTimeout = 2 * time.Minute
+	opts := &container.ClientOptions{}
+	opts.Transport = &http.Client{Transport: transport}
+	opts.Telemetry.ApplicationID = "crossfade"
+	opts.Retry = policy.RetryOptions{
+		MaxRetries:    3,
+		RetryDelay:    200 * time.Millisecond,
+		MaxRetryDelay: 5 * time.Second,
+		ShouldRetry:   shouldRetry,
+	}
+	return opts
+}
+
+func shouldRetry(resp *http.Response, err error) bool {
+	if err != nil {
+		return true
+	}
+	switch resp.StatusCode {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusInternalServerError:
+		return resp.Header.Get("X-Ms-Error-Code") != featureNotSupported
+	default:
+		return false
+	}
+}
