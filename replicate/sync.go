@@ -53,6 +53,7 @@ type syncing struct {
 	hint    Hint
 	res     Result
 	readErr error // why the source could not be read in the latest round
+	created bool  // this call put the object where nothing was
 }
 
 // round reads the target, then the source, and acts on the condition that the
@@ -107,7 +108,11 @@ func (s *syncing) readSource(ctx context.Context, dst *store.Object) (*store.Obj
 }
 
 func (s *syncing) act(ctx context.Context, src, dst *store.Object, body *store.Reader) (done bool, err error) {
-	d := Plan(src, dst, s.ends, s.opts.Policy)
+	policy := s.opts.Policy
+	// What this call has put where nothing was it takes away again, also where
+	// deletes are off: those are about what was there before.
+	policy.Deletes = policy.Deletes || s.created
+	d := Plan(src, dst, s.ends, policy)
 	s.opts.Log.DebugContext(ctx, "plan", slog.String("key", s.key), slog.String("action", d.Action.String()),
 		slog.String("reason", d.Reason), slog.Int("attempt", s.res.Attempts))
 	s.res.Source = src
@@ -133,6 +138,7 @@ func (s *syncing) act(ctx context.Context, src, dst *store.Object, body *store.R
 		return s.failed(err)
 	}
 	s.res.Action, s.res.Reason = d.Action, d.Reason
+	s.created = s.created || d.Action == Copy && dst == nil
 	if d.Action == Delete {
 		s.recent.remove(s.key)
 		if !s.recurs {
