@@ -1,0 +1,101 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/crossfade-io/crossfade/store"
+)
+
+func loadCases() []testCase {
+	return []testCase{
+		{"Load/ManyKeysAtOnce", loadManyKeys},
+		{"Load/BoundedReaders", loadBoundedReaders},
+	}
+}
+
+// loadManyKeys runs the whole life of many objects, 16 at once.
+func loadManyKeys(t *T) {
+	var keys []string
+	for i := range 200 {
+		keys = append(keys, fmt.Sprintf("p%d/q%d/%d", i%3, i%11, i))
+	}
+	t.each(keys, func(key string) {
+		one, err := t.Store.Put(t.ctx, key, store.Bytes(bodyFor(key)), store.PutOptions{If: store.IfAbsent(), Attrs: fullAttrs()})
+		if err != nil {
+			t.Errorf("Put %q: %v", key, err)
+			return
+		}
+		if o, got, err := t.tryRead(key, store.ReadOptions{Version: one.Version}); err != nil || !bytes.Equal(got, bodyFor(key)) {
+			t.Errorf("%q: %v holds %s, error %v", key, o, sketch(got), err)
+		}
+		two, err := t.Store.Put(t.ctx, key, store.Bytes("second"), store.PutOptions{If: store.IfMatch(one.Version)})
+		if err != nil {
+			t.Errorf("overwriting %q: %v", key, err)
+			return
+		}
+		if h, err := t.Store.Head(t.ctx, key); err != nil || h.Version != two.Version {
+			t.Errorf("Head %q: %v, error %v, want version %q", key, h, err, two.Version)
+		}
+		if key[1] == '1' { // a third of them stay
+			return
+		}
+		if err := t.Store.Delete(t.ctx, key, store.IfMatch(two.Version)); err != nil {
+			t.Errorf("Delete %q: %v", key, err)
+		}
+	})
+	var stay []string
+	for _, key := range keys {
+		if key[1] == '1' {
+			stay = append(stay, key)
+		}
+	}
+	t.wantKeys(stay...)
+}
+
+// loadBoundedReaders sends a body that is computed as it is read, and counts
+// how much of it is in flight: memory must not grow with the object.
+func loadBoundedReaders(t *T) {
+	c := Synthetic{Seed: t.rng.Uint64(), Length: t.BigSize}
+	f := &Faulty{Content: c}
+	t.put("big", f, store.PutOptions{})
+	opened, closed, atOnce := f.Readers()
+	if opened != closed {
+		t.Errorf("of %d readers only %d were closed", opened, closed)
+	}
+	if atOnce > int64(t.MaxReaders) {
+		t.Errorf("%d readers of one body were open at once, want at most %d", atOnce, t.MaxReaders)
+	}
+	r, err := t.Store.Open(t.ctx, "big", store.ReadOptions{})
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	defer r.Body.Close()
+	if err := sameStream(t, c, r.Body); err != nil {
+		t.Errorf("reading it back: %v", err)
+	}
+}
+
+// sameStream compares r with c, block by block.
+func sameStream(t *T, c store.Content, r io.Reader) error {
+	want, err := c.Open(t.ctx, 0, c.Size())
+	if err != nil {
+		return err
+	}
+	defer want.Close()
+	a, b := make([]byte, 256<<10), make([]byte, 256<<10)
+	for off := int64(0); ; {
+		n, aerr := io.ReadFull(want, a)
+		m, berr := io.ReadFull(r, b)
+		if !bytes.Equal(a[:n], b[:m]) {
+			return fmt.Errorf("the bytes differ within %d of offset %d (error %v)", len(a), off, berr)
+		}
+		if off += int64(n); aerr != nil || berr != nil {
+			if aerr == berr && (aerr == io.EOF || aerr == io.ErrUnexpectedEOF) {
+				return nil
+			}
+			return fmt.Errorf("after %d bytes: want %v, got %w", off, aerr, berr)
+		}
+	}
+}
