@@ -1,0 +1,148 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/crossfade-io/crossfade/store"
+)
+
+// codes maps the error codes of S3 ("Error responses", list of error codes),
+// and the few that only servers like it use, to what they mean here.
+var codes = map[string]store.Kind{
+	"NoSuchKey":     store.NotFound,
+	"NoSuchVersion": store.NotFound,
+	"NotFound":      store.NotFound, // what the SDK makes of a HEAD without a body
+
+	// Not the key's absence: the bucket may come back, an upload is begun anew.
+	"NoSuchBucket":                       store.Unavailable,
+	"NoSuchUpload":                       store.Unavailable,
+	"PermanentRedirect":                  store.Unavailable,
+	"TemporaryRedirect":                  store.Unavailable,
+	"IllegalLocationConstraintException": store.Unavailable,
+
+	"PreconditionFailed":         store.Precondition,
+	"ConditionalRequestConflict": store.Precondition,
+	"NotModified":                store.Precondition,
+
+	"AccessDenied":                 store.Denied,
+	"AllAccessDisabled":            store.Denied,
+	"AccountProblem":               store.Denied,
+	"AuthorizationHeaderMalformed": store.Denied,
+	"ExpiredToken":                 store.Denied,
+	"InvalidAccessKeyId":           store.Denied,
+	"InvalidToken":                 store.Denied,
+	"RequestTimeTooSkewed":         store.Denied,
+	"SignatureDoesNotMatch":        store.Denied,
+
+	"SlowDown":                 store.Throttled,
+	"SlowDownRead":             store.Throttled,
+	"SlowDownWrite":            store.Throttled,
+	"Throttling":               store.Throttled,
+	"ThrottlingException":      store.Throttled,
+	"TooManyRequests":          store.Throttled,
+	"RequestLimitExceeded":     store.Throttled,
+	"BandwidthLimitExceeded":   store.Throttled,
+	"TooManyRequestsException": store.Throttled,
+
+	"InvalidObjectState": store.Archived,
+
+	"EntityTooLarge":   store.TooLarge,
+	"MetadataTooLarge": store.TooLarge,
+
+	"BadDigest":                   store.Corrupt,
+	"IncompleteBody":              store.Corrupt,
+	"XAmzContentSHA256Mismatch":   store.Corrupt,
+	"XAmzContentChecksumMismatch": store.Corrupt,
+
+	"InvalidArgument":     store.Invalid,
+	"InvalidRange":        store.Invalid,
+	"InvalidRequest":      store.Invalid,
+	"InvalidURI":          store.Invalid,
+	"InvalidBucketName":   store.Invalid,
+	"InvalidDigest":       store.Invalid,
+	"InvalidStorageClass": store.Invalid,
+	"KeyTooLongError":     store.Invalid,
+	"MalformedXML":        store.Invalid,
+	"MethodNotAllowed":    store.Invalid,
+	"NotImplemented":      store.Invalid,
+	"ExcessHeaderValues":  store.Invalid,
+
+	"InternalError":      store.Unavailable,
+	"OperationAborted":   store.Unavailable,
+	"RequestTimeout":     store.Unavailable,
+	"ServiceUnavailable": store.Unavailable,
+}
+
+// credentialsError is a failure to get credentials at all.
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return "no credentials: " + e.err.Error() }
+func (e *credentialsError) Unwrap() error { return e.err }
+
+// fail turns an error of the SDK into a *store.Error.
+func (s *Store) fail(op, key string, err error) error {
+	e := &store.Error{Op: op, Store: s.name, Key: key, Err: err}
+	e.Kind, e.RetryAfter = classify(err)
+	return e
+}
+
+func (s *Store) errorf(op, key string, kind store.Kind, format string, args ...any) error {
+	return &store.Error{Op: op, Store: s.name, Key: key, Kind: kind, Err: fmt.Errorf(format, args...)}
+}
+
+// classify is the one place that says what an error of S3 means. A cause that
+// is none of S3's (cancelled, the network) is Unknown or Unavailable, never
+// anything that permits a conclusion about the object.
+func classify(err error) (store.Kind, time.Duration) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return store.Unknown, 0
+	}
+	if _, ok := errors.AsType[*credentialsError](err); ok {
+		return store.Denied, 0
+	}
+	var after time.Duration
+	status := 0
+	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && r.Response != nil {
+		status = r.HTTPStatusCode()
+		after = retryAfter(r.Response.Header)
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		if k, ok := codes[api.ErrorCode()]; ok {
+			return k, after
+		}
+	}
+	switch {
+	case status == http.StatusPreconditionFailed, status == http.StatusNotModified:
+		return store.Precondition, after
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return store.Denied, after
+	case status == http.StatusTooManyRequests:
+		return store.Throttled, after
+	case status >= 500:
+		return store.Unavailable, after
+	case status == 0:
+		if _, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
+			return store.Unavailable, 0
+		}
+	}
+	return store.Unknown, after
+}
+
+// retryAfter reads the header in seconds; dates are left alone, for they would
+// need a clock.
+func retryAfter(h http.Header) time.Duration {
+	n, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}

@@ -1,0 +1,185 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/crossfade-io/crossfade/store"
+)
+
+const (
+	googleHost = "storage.googleapis.com"
+
+	// attempts at each request, with the SDK's backoff between them, unless
+	// AWS_MAX_ATTEMPTS or the profile says otherwise. Few: whoever calls the
+	// store has a loop of its own, and functions have a deadline.
+	attempts = 3
+
+	// idle connections kept to one host; the SDK's 10 would make a backfill
+	// with more workers connect again for most of its requests.
+	idleConnections = 256
+)
+
+// Open opens s3://bucket/prefix. A prefix that is not empty ends in "/", which
+// is added where it is missing. Query parameters, each overriding the
+// environment and the profile:
+//
+//	region      such as eu-central-1; required on AWS where neither AWS_REGION
+//	            nor the profile has one
+//	endpoint    URL of a server other than AWS
+//	path_style  true or false; by default true where there is an endpoint
+//	profile     of the AWS configuration files
+//
+// Endpoint https://storage.googleapis.com means Cloud Storage with HMAC keys in
+// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+//
+// Nothing is asked of the bucket yet: see Check.
+func Open(ctx context.Context, u *url.URL) (store.Store, error) {
+	prefix := strings.TrimPrefix(u.Path, "/")
+	if prefix != "" && !strings.HasSuffix(prefix, "/") {
+		prefix += "/"
+	}
+	fail := func(format string, args ...any) (store.Store, error) {
+		return nil, &store.Error{Op: "open", Store: "s3://" + u.Host, Kind: store.Invalid, Err: fmt.Errorf(format, args...)}
+	}
+	if u.Host == "" {
+		return fail("the URL names no bucket: write s3://bucket/prefix")
+	}
+	if strings.HasSuffix(u.Host, "--x-s3") {
+		return fail("directory buckets list in no order, which crossfade needs: use a general purpose bucket")
+	}
+	p, err := readParams(u)
+	if err != nil {
+		return fail("%w", err)
+	}
+	cfg, err := p.load(ctx)
+	if err != nil {
+		return fail("reading the AWS configuration: %w", err)
+	}
+	base := s3.NewFromConfig(cfg, p.apply).Options()
+	interop := onGoogle(base.BaseEndpoint)
+	if cfg.Region == "" && base.BaseEndpoint == nil {
+		return fail("no region: set AWS_REGION, or write s3://%s?region=REGION", u.Host)
+	}
+	client := s3.NewFromConfig(cfg, p.apply, func(o *s3.Options) {
+		switch {
+		case interop:
+			Interoperable(o)
+			o.Region = "auto"
+		case o.Region == "":
+			o.Region = "us-east-1" // what servers other than AWS usually take
+		}
+	})
+	return New(client, u.Host, prefix, Options{Interop: interop}), nil
+}
+
+// params are the query parameters of a URL.
+type params struct {
+	region, endpoint, profile string
+	pathStyle                 *bool
+}
+
+func readParams(u *url.URL) (p params, err error) {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return p, errors.New("the query of the URL is malformed")
+	}
+	for name, values := range query {
+		v := values[len(values)-1]
+		switch name {
+		case "region":
+			p.region = v
+		case "profile":
+			p.profile = v
+		case "endpoint":
+			e, err := url.Parse(v)
+			if err != nil || e.Scheme != "http" && e.Scheme != "https" || e.Host == "" || e.User != nil || e.RawQuery != "" {
+				return p, errors.New("endpoint is no URL such as https://host:port, without credentials and query")
+			}
+			p.endpoint = v
+		case "path_style":
+			b, err := strconv.ParseBool(v)
+			if err != nil {
+				return p, fmt.Errorf("path_style=%q is neither true nor false", v)
+			}
+			p.pathStyle = &b
+		default:
+			known := []string{"endpoint", "path_style", "profile", "region"}
+			slices.Sort(known)
+			return p, fmt.Errorf("unknown query parameter %q: known are %s", name, strings.Join(known, ", "))
+		}
+	}
+	return p, nil
+}
+
+func (p params) load(ctx context.Context) (aws.Config, error) {
+	opts := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConnsPerHost, t.MaxIdleConns = idleConnections, idleConnections
+			t.DisableCompression = true // stored bytes, whatever their encoding
+		})),
+	}
+	if p.region != "" {
+		opts = append(opts, config.WithRegion(p.region))
+	}
+	if p.profile != "" {
+		opts = append(opts, config.WithSharedConfigProfile(p.profile))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, opts...)
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.RetryMaxAttempts == 0 {
+		cfg.RetryMaxAttempts = attempts
+	}
+	if cfg.Credentials != nil {
+		cfg.Credentials = credentials{cfg.Credentials}
+	}
+	return cfg, nil
+}
+
+// apply sets what the driver wants of every client. Checksums are those that it
+// computes itself: the SDK's own would hash a second time, and in trailers that
+// some servers do not know.
+func (p params) apply(o *s3.Options) {
+	if p.endpoint != "" {
+		o.BaseEndpoint = &p.endpoint
+	}
+	o.UsePathStyle = o.UsePathStyle || o.BaseEndpoint != nil
+	if p.pathStyle != nil {
+		o.UsePathStyle = *p.pathStyle
+	}
+	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	o.DisableLogOutputChecksumValidationSkipped = true
+}
+
+func onGoogle(endpoint *string) bool {
+	if endpoint == nil {
+		return false
+	}
+	u, err := url.Parse(*endpoint)
+	return err == nil && (u.Hostname() == googleHost || strings.HasSuffix(u.Hostname(), "."+googleHost))
+}
+
+// credentials marks failures to get any.
+type credentials struct{ aws.CredentialsProvider }
+
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	v, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return v, &credentialsError{err}
+	}
+	return v, nil
+}
