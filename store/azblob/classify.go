@@ -57,7 +57,7 @@ func (s *Store) classify(op, key string, err error) error {
 		out.Err = u.Err // the URL may hold a signature
 	}
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
-		out.Kind = store.Unavailable // nothing was answered
+		out.Kind = store.Unavailable // nothing was answered, or nothing that makes sense
 	}
 	return out
 }

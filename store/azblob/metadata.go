@@ -47,14 +47,15 @@ func decodeMetadata(meta map[string]*string) map[string]string {
 // encodeName makes a lower-case name a C# identifier in ASCII, as .NET's
 // XmlConvert.EncodeLocalName: a character that cannot stand becomes _xHHHH_, or
 // _xHHHHHHHH_ above U+FFFF, and an underscore that would begin such a sequence
-// becomes _x005f_.
+// becomes _x005f_. Unlike .NET it minds that the underscore at the end of the
+// sequence may be that of the next encoded character.
 func encodeName(name string) string {
 	var b strings.Builder
 	for i, r := range name {
 		switch {
-		case r == '_' && escapeLen(name[i:]) > 0:
+		case r == '_' && likeEscape(name[i:]):
 			b.WriteString("_x005f_")
-		case r == '_', r >= 'a' && r <= 'z', r >= '0' && r <= '9' && i > 0:
+		case standsAsItIs(r) && (i > 0 || r > '9'):
 			b.WriteRune(r)
 		case r > 0xFFFF:
 			fmt.Fprintf(&b, "_x%08x_", r)
@@ -63,6 +64,24 @@ func encodeName(name string) string {
 		}
 	}
 	return b.String()
+}
+
+// standsAsItIs reports whether r may stand in a name, if not as the first.
+func standsAsItIs(r rune) bool {
+	return r == '_' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9'
+}
+
+// likeEscape reports whether s, once encoded, would begin like an escape.
+func likeEscape(s string) bool {
+	for _, n := range escapeLens {
+		if len(s) < n || !strings.HasPrefix(s, "_x") || strings.ContainsFunc(s[2:n-1], notHex) {
+			continue
+		}
+		if next, _ := utf8.DecodeRuneInString(s[n-1:]); next == '_' || !standsAsItIs(next) {
+			return true
+		}
+	}
+	return false
 }
 
 // decodeName is the reverse of encodeName.
@@ -86,14 +105,14 @@ func decodeName(name string) string {
 	return b.String()
 }
 
-// escapeLen is the length of the _xHHHH_ or _xHHHHHHHH_ that s begins with, or 0.
+// escapeLens are the lengths of _xHHHH_ and _xHHHHHHHH_.
+var escapeLens = [...]int{7, 11}
+
+// escapeLen is the length of the escape that s begins with, or 0.
 func escapeLen(s string) int {
-	if !strings.HasPrefix(s, "_x") {
-		return 0
-	}
-	for _, digits := range [...]int{4, 8} {
-		if n := 2 + digits; len(s) > n && s[n] == '_' && !strings.ContainsFunc(s[2:n], notHex) {
-			return n + 1
+	for _, n := range escapeLens {
+		if len(s) >= n && strings.HasPrefix(s, "_x") && s[n-1] == '_' && !strings.ContainsFunc(s[2:n-1], notHex) {
+			return n
 		}
 	}
 	return 0

@@ -79,7 +79,8 @@ func locate(u *url.URL) (location, error) {
 		}
 		return location{container: u.Host, prefix: path}, nil
 	case "https":
-		account, _, ok := strings.Cut(u.Host, ".blob.")
+		_, _, ok := strings.Cut(u.Host, ".blob.")
+		account, _, _ := strings.Cut(u.Host, ".") // DNS-zone endpoints have a zone behind it
 		name, prefix, _ := strings.Cut(path, "/")
 		if !ok || account == "" || name == "" {
 			return location{}, errors.New("the URL names no account or container: write https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX")

@@ -1,0 +1,106 @@
+package azblob_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/store/azblob"
+	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/storetest"
+)
+
+// cloud is an Azure face with its core and what it was asked.
+type cloud struct {
+	*cloudsim.Core
+	*cloudsim.Recorder
+	url  string
+	last atomic.Int64
+	hook atomic.Pointer[hook]
+}
+
+// hook sees a request before the face does, and says whether it answered.
+type hook func(face http.Handler, w http.ResponseWriter, r *http.Request) bool
+
+// intercept passes all requests by h from now on.
+func (c *cloud) intercept(h hook) { c.hook.Store(&h) }
+
+// newCloud serves a face that checks signatures.
+func newCloud(t testing.TB, opts cloudsim.AzureOptions) *cloud {
+	t.Helper()
+	c := &cloud{Core: cloudsim.NewCore(nil), Recorder: &cloudsim.Recorder{}}
+	opts.AccountKey, opts.Recorder = cloudsim.AzureAccountKey, c.Recorder
+	face := cloudsim.NewAzure(c.Core, opts)
+	url, stop := cloudsim.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := c.hook.Load(); h == nil || !(*h)(face, w, r) {
+			face.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(stop)
+	c.url = url
+	return c
+}
+
+// client returns a client of a container of its own, which exists.
+func (c *cloud) client(t testing.TB) (*container.Client, *cloudsim.Bucket) {
+	t.Helper()
+	name := fmt.Sprintf("container-%d", c.last.Add(1))
+	return c.clientOf(t, name), c.CreateBucket(name, false)
+}
+
+func (c *cloud) clientOf(t testing.TB, name string) *container.Client {
+	t.Helper()
+	opts := azblob.ClientOptions()
+	opts.Retry.RetryDelay = time.Millisecond // tests need not wait
+	client, err := container.NewClientFromConnectionString(cloudsim.AzureConnectionString(c.url, "", ""), name, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// store returns a Store on a container of its own.
+func (c *cloud) store(t testing.TB, prefix string, opts azblob.Options) (*azblob.Store, *cloudsim.Bucket) {
+	t.Helper()
+	client, bucket := c.client(t)
+	return azblob.New(client, prefix, opts), bucket
+}
+
+// smallBlocks make uploads in blocks cheap to test.
+var smallBlocks = azblob.Options{SinglePut: 256 << 10, BlockSize: 256 << 10, PoolBytes: 1 << 20}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		prefix string
+		face   cloudsim.AzureOptions
+		opts   azblob.Options
+		single int64 // what opts.SinglePut comes to
+		large  int64
+	}{
+		{name: "Defaults", single: 8 << 20, large: 9 << 20},
+		{name: "PrefixAndShortPages", single: 256 << 10, large: 1<<20 + 7, prefix: "a b/%2F/é", face: cloudsim.AzureOptions{PageSize: 7}, opts: smallBlocks},
+		{name: "PoorServer", single: 256 << 10, large: 1<<20 + 7, prefix: "p/", face: cloudsim.AzureOptions{NoCRC64: true, NoStartFrom: true}, opts: smallBlocks},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t, tt.face)
+			storetest.Run(t, storetest.Harness{
+				New: func(t *testing.T) store.Store {
+					s, _ := c.store(t, tt.prefix, tt.opts)
+					return s
+				},
+				BadKey:            func(key string) bool { return badName(tt.prefix + key) },
+				FoldsMetadataCase: true,
+				MultipartSize:     tt.large,
+				Sizes:             []int64{tt.single, tt.single + 1, 2 * tt.single},
+			})
+		})
+	}
+}
