@@ -1,0 +1,193 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crossfade-io/crossfade/replicate"
+)
+
+// Function is the configuration of a function, as its environment gives it.
+type Function struct {
+	Source      Location          // CROSSFADE_SOURCE, required
+	Target      Location          // CROSSFADE_TARGET, required
+	Deletes     bool              // CROSSFADE_DELETES, default true
+	Foreign     replicate.Foreign // CROSSFADE_FOREIGN, default keep
+	Concurrency int               // CROSSFADE_CONCURRENCY: keys of a batch at once; default 16
+	Timeout     time.Duration     // CROSSFADE_TIMEOUT: the platform's limit for one invocation; 0 where unset
+	LogLevel    slog.Level        // CROSSFADE_LOG_LEVEL, default info
+}
+
+const (
+	envPrefix      = "CROSSFADE_"
+	envSource      = envPrefix + "SOURCE"
+	envTarget      = envPrefix + "TARGET"
+	envDeletes     = envPrefix + "DELETES"
+	envForeign     = envPrefix + "FOREIGN"
+	envConcurrency = envPrefix + "CONCURRENCY"
+	envTimeout     = envPrefix + "TIMEOUT"
+	envLogLevel    = envPrefix + "LOG_LEVEL"
+
+	maxConcurrency = 1024
+	maxTimeout     = 24 * time.Hour
+)
+
+// FromEnv reads the configuration of a function. lookup is os.LookupEnv or its
+// like, environ the whole environment as of os.Environ, in which a CROSSFADE_
+// variable that is not known is an error: a misspelt policy must not be a
+// silent default. An empty variable counts as unset. All that is wrong is
+// returned, one line each.
+func FromEnv(lookup func(string) (string, bool), environ []string) (Function, error) {
+	f := Function{Deletes: true, Concurrency: 16, LogLevel: slog.LevelInfo}
+	parsers := map[string]func(string) error{
+		envSource:      location(&f.Source),
+		envTarget:      location(&f.Target),
+		envDeletes:     boolean(&f.Deletes),
+		envForeign:     func(s string) (err error) { f.Foreign, err = replicate.ParseForeign(s); return err },
+		envConcurrency: number(&f.Concurrency, 1, maxConcurrency),
+		envTimeout:     duration(&f.Timeout, time.Second, maxTimeout),
+		envLogLevel:    level(&f.LogLevel),
+	}
+	known := make([]string, 0, len(parsers))
+	for name := range parsers {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+
+	var errs []error
+	ok := map[string]bool{}
+	for _, name := range known {
+		value, _ := lookup(name)
+		value = strings.TrimSpace(value)
+		if value == "" {
+			if name == envSource || name == envTarget {
+				errs = append(errs, fmt.Errorf("%s is not set: set it to a store URL, such as s3://bucket/prefix, gs://bucket or az://container", name))
+			}
+			continue
+		}
+		if err := parsers[name](value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			continue
+		}
+		ok[name] = true
+	}
+	errs = append(errs, unknown(environ, known)...)
+	if ok[envSource] && ok[envTarget] {
+		errs = append(errs, distinct(f.Source, f.Target))
+	}
+	return f, errors.Join(errs...)
+}
+
+// distinct complains of a source and a target that are the same, or that stamps
+// could not tell apart.
+func distinct(source, target Location) error {
+	switch {
+	case source.Overlaps(target):
+		return fmt.Errorf("%s %s and %s %s hold the same objects: choose two stores, or two prefixes of which neither is within the other",
+			envSource, source, envTarget, target)
+	case source.ID() == target.ID():
+		return fmt.Errorf("%s and %s are both named %s, though on different servers, and copies are marked with the name: choose another bucket or prefix for one of them",
+			envSource, envTarget, source)
+	}
+	return nil
+}
+
+// unknown complains of CROSSFADE_ variables that are not known.
+func unknown(environ, known []string) (errs []error) {
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) {
+			errs = append(errs, fmt.Errorf("%s is not known: did you mean %s? Remove it or correct its name", name, nearest(name, known)))
+		}
+	}
+	return errs
+}
+
+func location(to *Location) func(string) error {
+	return func(s string) (err error) {
+		*to, err = ParseLocation(s)
+		return err
+	}
+}
+
+func boolean(to *bool) func(string) error {
+	return func(s string) error {
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false: write one of them", s)
+		}
+		*to = b
+		return nil
+	}
+}
+
+func number(to *int, lowest, highest int) func(string) error {
+	return func(s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < lowest || n > highest {
+			return fmt.Errorf("%q is not a whole number from %d to %d: write one", s, lowest, highest)
+		}
+		*to = n
+		return nil
+	}
+}
+
+func duration(to *time.Duration, lowest, highest time.Duration) func(string) error {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil || d < lowest || d > highest {
+			return fmt.Errorf("%q is not a duration from %s to %s: write it with its unit, such as 60s or 9m", s, lowest, highest)
+		}
+		*to = d
+		return nil
+	}
+}
+
+func level(to *slog.Level) func(string) error {
+	return func(s string) error {
+		for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+			if strings.EqualFold(s, l.String()) {
+				*to = l
+				return nil
+			}
+		}
+		return fmt.Errorf("%q is not a log level: use debug, info, warn or error", s)
+	}
+}
+
+// nearest returns the candidate with the least edit distance from s.
+func nearest(s string, candidates []string) string {
+	best, least := "", -1
+	for _, c := range candidates {
+		if d := distance(s, c); least < 0 || d < least {
+			best, least = c, d
+		}
+	}
+	return best
+}
+
+// distance is the number of bytes to insert, remove or replace between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
