@@ -83,16 +83,11 @@ func FromEnv(lookup func(string) (string, bool), environ []string) (Function, er
 	return f, errors.Join(errs...)
 }
 
-// distinct complains of a source and a target that are the same, or that stamps
-// could not tell apart.
+// distinct complains of a source and a target that share objects.
 func distinct(source, target Location) error {
-	switch {
-	case source.Overlaps(target):
+	if source.Overlaps(target) {
 		return fmt.Errorf("%s %s and %s %s hold the same objects: choose two stores, or two prefixes of which neither is within the other",
 			envSource, source, envTarget, target)
-	case source.ID() == target.ID():
-		return fmt.Errorf("%s and %s are both named %s, though on different servers, and copies are marked with the name: choose another bucket or prefix for one of them",
-			envSource, envTarget, source)
 	}
 	return nil
 }

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crossfade-io/crossfade/backfill"
+	"github.com/crossfade-io/crossfade/replicate"
+)
+
+type backfillFlags struct {
+	scope
+	dryRun    bool
+	delete    bool
+	maxDelete int
+	foreign   string
+}
+
+func newBackfillCommand(e *env) *cobra.Command {
+	var f backfillFlags
+	cmd := &cobra.Command{
+		Use:   "backfill SRC DST",
+		Short: "Copy what differs from one store to another",
+		Long: `Backfill lists both stores, merges the listings, and copies what is missing or
+differs on the target. Run again, it copies nothing; interrupted, it goes on
+where it was. It may run while functions replicate live changes.
+
+Objects on the target that this migration did not put there, or that were changed
+since, are foreign: they are left alone and reported, unless --foreign says
+otherwise.
+
+` + globHelp,
+		Example: `  # see what would be done, then do it
+  crossfade backfill s3://photos gs://photos-new --dry-run
+  crossfade backfill s3://photos gs://photos-new
+
+  # a part of the keys
+  crossfade backfill s3://photos/2025 az://archive/2025 --include '**/*.jpg' --exclude 'tmp/**'
+
+  # make the target equal: delete there what is gone from the source
+  crossfade backfill file:///srv/uploads gs://uploads --delete --max-delete 100
+
+  # for a script
+  crossfade backfill s3://photos gs://photos-new --json --quiet`,
+		Args:              storesAnd(0),
+		ValidArgsFunction: completeStores,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return e.backfill(cmd.Context(), args[0], args[1], f)
+		},
+	}
+	f.flags(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and change nothing")
+	flags.BoolVar(&f.delete, "delete", false, "delete objects of this migration whose keys are gone from the source")
+	flags.IntVar(&f.maxDelete, "max-delete", 1000, "with --delete: if there are more than this `number`, delete none and fail")
+	flags.StringVar(&f.foreign, "foreign", "keep", "`policy` for foreign objects on the target: keep, adopt where the bytes are equal, or overwrite")
+	completeForeign(cmd)
+	return cmd
+}
+
+// backfillResult is the JSON of the verb.
+type backfillResult struct {
+	Source string `json:"source"`
+	Target string `json:"target"`
+	backfill.Summary
+	Error string `json:"error,omitempty"`
+}
+
+func (e *env) backfill(ctx context.Context, source, target string, f backfillFlags) error {
+	screen := &console{w: e.stderr}
+	log := e.logger(screen)
+	opts, err := f.options(ctx, e, log)
+	if err != nil {
+		return err
+	}
+	if f.maxDelete < 0 {
+		return usagef("--max-delete %d: it cannot be negative", f.maxDelete)
+	}
+	policy := replicate.Policy{Deletes: f.delete}
+	if policy.Foreign, err = replicate.ParseForeign(f.foreign); err != nil {
+		return usagef("--foreign: %w", err)
+	}
+	o, err := e.open(ctx, source, target)
+	if err != nil {
+		return err
+	}
+	defer o.close() //nolint:errcheck // nothing is left to be written
+	rep, err := o.replicator(policy, opts.Progress, log)
+	if err != nil {
+		return err
+	}
+	opts.DryRun, opts.Ends, opts.Policy = f.dryRun, o.Ends, policy
+	opts.Delete, opts.MaxDelete = f.delete, f.maxDelete
+
+	work, cancel := e.abandonable(ctx)
+	defer cancel()
+	done := e.showProgress(screen, opts.Progress, "copying")
+	sum, err := backfill.Run(work, o.src, o.dst, rep, opts)
+	done()
+
+	if f.json {
+		res := backfillResult{Source: o.Source, Target: o.Target, Summary: sum}
+		if err != nil {
+			res.Error = err.Error()
+		}
+		if err := writeJSON(e.stdout, res); err != nil {
+			return err
+		}
+	} else {
+		e.printSummary(sum)
+	}
+	switch {
+	case errors.Is(err, backfill.ErrInterrupted):
+		return errors.New("interrupted; to go on, run the same command again: what is done is skipped")
+	case err != nil:
+		return err
+	case sum.Failed > 0:
+		return errIncomplete
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/crossfade-io/crossfade/backfill"
+	"github.com/crossfade-io/crossfade/replicate"
+)
+
+type verifyFlags struct {
+	scope
+	checksum bool
+}
+
+func newVerifyCommand(e *env) *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify SRC DST",
+		Short: "Compare two stores completely",
+		Long: `Verify compares every key of both stores and changes nothing. It lists keys that
+are missing (on the source only), different, extra (on the target only, copied
+there by this migration) and foreign (on the target, of someone else's making).
+
+Sizes, attributes and the checksums that the stores keep are compared; where they
+keep none of the same kind, the checksum that the copy was made with. With
+--checksum the bodies of both sides are read and compared, which takes as long as
+copying and is charged like it.
+
+` + globHelp,
+		Example: `  crossfade verify s3://photos gs://photos-new
+
+  # read every byte of both sides
+  crossfade verify s3://photos gs://photos-new --checksum
+
+  # the missing keys, for a script
+  crossfade verify s3://photos gs://photos-new --json | jq -r '.keys.missing[]'`,
+		Args:              storesAnd(0),
+		ValidArgsFunction: completeStores,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return e.verify(cmd.Context(), args[0], args[1], f)
+		},
+	}
+	f.flags(cmd)
+	cmd.Flags().BoolVar(&f.checksum, "checksum", false, "read the bodies of both sides and compare them")
+	return cmd
+}
+
+// verifyResult is the JSON of the verb.
+type verifyResult struct {
+	Source string `json:"source"`
+	Target string `json:"target"`
+	backfill.Report
+	Error string `json:"error,omitempty"`
+}
+
+func (e *env) verify(ctx context.Context, source, target string, f verifyFlags) error {
+	screen := &console{w: e.stderr}
+	log := e.logger(screen)
+	opts, err := f.options(ctx, e, log)
+	if err != nil {
+		return err
+	}
+	o, err := e.open(ctx, source, target)
+	if err != nil {
+		return err
+	}
+	defer o.close() //nolint:errcheck // nothing was written
+	rep, err := o.replicator(replicate.Policy{}, nil, log)
+	if err != nil {
+		return err
+	}
+	done := e.showProgress(screen, opts.Progress, "comparing")
+	// Nothing is in flight that were better finished.
+	report, err := backfill.Verify(ctx, o.src, o.dst, rep, backfill.VerifyOptions{Options: opts, Checksum: f.checksum})
+	done()
+
+	if f.json {
+		res := verifyResult{Source: o.Source, Target: o.Target, Report: report}
+		if err != nil {
+			res.Error = err.Error()
+		}
+		if err := writeJSON(e.stdout, res); err != nil {
+			return err
+		}
+	} else {
+		e.printReport(report)
+	}
+	switch {
+	case errors.Is(err, backfill.ErrInterrupted):
+		return fmt.Errorf("%w: the comparison is not complete", err)
+	case err != nil:
+		return err
+	case !report.Same():
+		return errIncomplete
+	default:
+		return nil
+	}
+}
