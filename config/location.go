@@ -154,7 +154,7 @@ func checkBucket(name, what, scheme string) error {
 		return fmt.Errorf("%s name %q: a port does not belong here; an endpoint is written ?endpoint=https://host:port on s3:// URLs", what, name)
 	case scheme != "az" && plain != name,
 		strings.ContainsFunc(plain, func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._", r))
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._", r)
 		}):
 		return fmt.Errorf("%s name %q: only letters, digits, '-', '.' and '_' can be in one", what, name)
 	case len(name) < 3 || len(name) > 222:

@@ -56,6 +56,7 @@ const (
 // Options of a store. The zero value is good.
 type Options struct {
 	// Sidecar keeps attributes in files even where extended attributes work.
+	// Both are read in any case.
 	Sidecar bool
 
 	// NoSync leaves it to the operating system when bytes reach the disk:
@@ -72,6 +73,7 @@ type Store struct {
 	root  *os.Root
 	opts  Options
 	pool  *parts.Pool
+	part  int64 // partSize, but for tests
 	locks locks
 }
 
@@ -114,7 +116,7 @@ func New(dir string, opts Options) (*Store, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now //nolint:forbidigo // the age of leftovers on a disk is told by the real clock
 	}
-	s := &Store{dir: abs, opts: opts, pool: parts.NewPool(poolSize, partSize)}
+	s := &Store{dir: abs, opts: opts, pool: parts.NewPool(poolSize, partSize), part: partSize}
 	if !supported {
 		return nil, s.fail("check", "", store.Invalid, errors.New("directories are supported on Linux, macOS, FreeBSD and NetBSD only"))
 	}

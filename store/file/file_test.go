@@ -23,18 +23,24 @@ func fresh(t *testing.T, opts Options) *Store {
 
 func TestConformance(t *testing.T) {
 	for _, x := range []struct {
-		name string
-		opts Options
+		name  string
+		opts  Options
+		part  int64
+		sizes []int64
 	}{
-		{"Attributes", Options{NoSync: true}},
-		{"Sidecar", Options{Sidecar: true, NoSync: true}},
+		{"Attributes", Options{NoSync: true}, 1 << 20, []int64{2<<20 - 1, 2 << 20, 2<<20 + 1, partSize + 1}},
+		{"Sidecar", Options{Sidecar: true, NoSync: true}, 1 << 20, nil},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			storetest.Run(t, storetest.Harness{
-				New:           func(t *testing.T) store.Store { return fresh(t, x.opts) },
+				New: func(t *testing.T) store.Store {
+					s := fresh(t, x.opts)
+					s.part = x.part
+					return s
+				},
 				NoKeyBelowKey: true,
-				MultipartSize: partSize + 1,
-				Sizes:         []int64{partSize - 1, partSize, 2*partSize - 1, 2 * partSize, 2*partSize + 1},
+				MultipartSize: 1<<20 + 1,
+				Sizes:         x.sizes,
 			})
 		})
 	}

@@ -246,6 +246,29 @@ func TestLargeAttributesMoveToASidecarAndBack(t *testing.T) {
 	}
 }
 
+func TestBothPlacesAreRead(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{false, true} {
+		one := fresh(t, Options{Sidecar: first})
+		two, err := New(one.dir, Options{Sidecar: !first})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer two.Close()
+		v := mustPut(t, one, "k", "bytes", store.Attrs{ContentType: "x/one"}).Version
+		if h := mustHead(t, two, "k"); h.Version != v || h.ContentType != "x/one" {
+			t.Errorf("first by sidecar %v: %+v", first, h)
+		}
+		o, err := two.UpdateMetadata(t.Context(), "k", store.Attrs{ContentType: "x/two"}, store.IfMatch(v))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := mustHead(t, one, "k"); h.Version != o.Version || h.ContentType != "x/two" || h.Checksums.CRC32C == nil {
+			t.Errorf("first by sidecar %v: %+v", first, h)
+		}
+	}
+}
+
 func TestCorruptRecordsAreIgnored(t *testing.T) {
 	t.Parallel()
 	s := fresh(t, Options{Sidecar: true})

@@ -28,6 +28,9 @@ func (s *Store) List(ctx context.Context, opts store.ListOptions) iter.Seq2[*sto
 				err = w.directory(dir, "")
 			}
 		}
+		if err == nil { // what vanished was not the whole tree
+			err = s.alive()
+		}
 		if err != nil && !errors.Is(err, errStop) {
 			yield(nil, s.error("list", "", err))
 		}
@@ -147,7 +150,7 @@ func (w *walk) entries(dir *os.Root, above []string, prefix string) ([]entry, er
 			}
 			all = append(all, more...)
 		}
-		if err == io.EOF { //nolint:errorlint // ReadDir returns it as it is
+		if err == io.EOF {
 			return all, nil
 		}
 		if err != nil {

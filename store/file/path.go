@@ -52,7 +52,7 @@ func encodeKey(key string) ([]string, error) {
 // first of its key, where the store's own directory has to be avoided.
 func appendSegment(names []string, seg string, first bool) []string {
 	plain := seg != "" && seg != "." && seg != ".." && len(seg) <= maxName && strings.IndexByte(seg, 0) < 0 &&
-		!strings.HasPrefix(seg, escape) && !strings.HasPrefix(seg, more) && !(first && seg == Reserved)
+		!strings.HasPrefix(seg, escape) && !strings.HasPrefix(seg, more) && (!first || seg != Reserved)
 	if plain {
 		return append(names, seg)
 	}

@@ -123,14 +123,12 @@ func sidecarName(fi fs.FileInfo) string {
 
 // loadRecord returns the record of an open file that fi describes, or nil.
 func (s *Store) loadRecord(key string, f *os.File, fi fs.FileInfo) (*record, error) {
-	if !s.opts.Sidecar {
-		b, err := getAttr(f, attrName)
-		if err != nil {
-			return nil, err
-		}
-		if rec := parseRecord(b, fi); rec != nil {
-			return rec, nil
-		}
+	b, err := getAttr(f, attrName)
+	if err != nil {
+		return nil, err
+	}
+	if rec := parseRecord(b, fi); rec != nil {
+		return rec, nil
 	}
 	dir, err := s.openDir(sidecarDir(key))
 	if gone(err) {
@@ -140,7 +138,7 @@ func (s *Store) loadRecord(key string, f *os.File, fi fs.FileInfo) (*record, err
 		return nil, err
 	}
 	defer dir.Close() //nolint:errcheck // nothing was written
-	b, err := dir.ReadFile(sidecarName(fi))
+	b, err = dir.ReadFile(sidecarName(fi))
 	if err != nil && !gone(err) {
 		return nil, err
 	}
@@ -164,10 +162,7 @@ func (s *Store) saveRecord(key string, f *os.File, fi fs.FileInfo, rec *record) 
 	if err := s.writeSidecar(sidecarDir(key), sidecarName(fi), b); err != nil {
 		return false, fmt.Errorf("keeping the attributes: %w", err)
 	}
-	if !s.opts.Sidecar { // an older record in the file would come first
-		return true, removeAttr(f, attrName)
-	}
-	return true, nil
+	return true, removeAttr(f, attrName) // an older record in the file would come first
 }
 
 func (s *Store) writeSidecar(names []string, name string, b []byte) error {

@@ -89,11 +89,11 @@ func (s *Store) present(ctx context.Context, key string, cond store.Condition) (
 // fill writes content to f and verifies it.
 func (s *Store) fill(ctx context.Context, f *os.File, content store.Content, want store.Checksums) (store.Checksums, error) {
 	size := content.Size()
-	if b, ok := content.(store.Bytes); ok || size > partSize {
-		if ok && size <= partSize {
+	if b, ok := content.(store.Bytes); ok || size > s.part {
+		if ok && size <= s.part {
 			return s.fillWhole(ctx, f, b, want)
 		}
-		return s.pool.Upload(ctx, content, partSize, parallel, want, func(_ context.Context, p parts.Part) error {
+		return s.pool.Upload(ctx, content, s.part, parallel, want, func(_ context.Context, p parts.Part) error {
 			_, err := f.WriteAt(p.Data, p.Offset)
 			return err
 		})

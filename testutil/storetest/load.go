@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -77,6 +78,13 @@ func loadBoundedReaders(t *T) {
 	}
 }
 
+var errDiffer = errors.New("other bytes")
+
+// ended reports whether io.ReadFull met the end.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
 // sameStream compares r with c, block by block.
 func sameStream(t *T, c store.Content, r io.Reader) error {
 	want, err := c.Open(t.ctx, 0, c.Size())
@@ -89,13 +97,13 @@ func sameStream(t *T, c store.Content, r io.Reader) error {
 		n, aerr := io.ReadFull(want, a)
 		m, berr := io.ReadFull(r, b)
 		if !bytes.Equal(a[:n], b[:m]) {
-			return fmt.Errorf("the bytes differ within %d of offset %d (error %v)", len(a), off, berr)
+			return fmt.Errorf("the bytes differ within %d of offset %d (%w)", len(a), off, errors.Join(errDiffer, berr))
 		}
-		if off += int64(n); aerr != nil || berr != nil {
-			if aerr == berr && (aerr == io.EOF || aerr == io.ErrUnexpectedEOF) {
-				return nil
-			}
-			return fmt.Errorf("after %d bytes: want %v, got %w", off, aerr, berr)
+		if off += int64(n); ended(aerr) && ended(berr) {
+			return nil
+		}
+		if aerr != nil || berr != nil {
+			return fmt.Errorf("after %d bytes: %w", off, errors.Join(aerr, berr))
 		}
 	}
 }

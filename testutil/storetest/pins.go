@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/crossfade-io/crossfade/store"
@@ -117,7 +118,7 @@ func pinOpenReader(t *T) {
 	}
 	t.put("k", store.Bytes(t.body(n)), store.PutOptions{})
 	rest, err := io.ReadAll(r.Body)
-	got := append(head, rest...)
+	got := slices.Concat(head, rest)
 	if err == nil && !bytes.Equal(got, one) {
 		t.Errorf("overwritten while it was read: got other bytes without an error (%s)", sketch(got))
 	}
@@ -127,10 +128,14 @@ func pinOpenReader(t *T) {
 }
 
 // pinUnderOverwrite: while a key is overwritten again and again, what a reader
-// gets without an error is whole, and belongs to the version it is told.
+// gets without an error is whole, and belongs to the version and attributes
+// that it is told.
 func pinUnderOverwrite(t *T) {
 	const writes, readers, size = 40, 4, 300_000
 	bodyOf := func(i int) []byte { return Synthetic{Seed: uint64(i), Length: size + int64(i)}.Bytes() }
+	optsOf := func(i int) store.PutOptions {
+		return store.PutOptions{Attrs: store.Attrs{ContentType: fmt.Sprintf("x-write/%d", i), Metadata: map[string]string{"write": fmt.Sprint(i)}}}
+	}
 	var mu sync.Mutex
 	seen := map[store.Version]int{}
 	record := func(i int, v store.Version) {
@@ -141,7 +146,7 @@ func pinUnderOverwrite(t *T) {
 		}
 		seen[v] = i
 	}
-	record(0, t.put("k", store.Bytes(bodyOf(0)), store.PutOptions{}).Version)
+	record(0, t.put("k", store.Bytes(bodyOf(0)), optsOf(0)).Version)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	var whole sync.Map
@@ -168,15 +173,24 @@ func pinUnderOverwrite(t *T) {
 				if o.Size != int64(len(got)) {
 					t.Errorf("told size %d, got %d bytes", o.Size, len(got))
 				}
+				if d := attrsDiffer(o.Attrs, optsOf(i).Attrs); d != "" {
+					t.Errorf("the bytes of write %d came with other attributes: %s", i, d)
+				}
 				record(i, o.Version)
 				whole.Store(i, true)
+				h, err := t.Store.Head(t.ctx, "k")
+				if err != nil {
+					t.Errorf("Head while it is overwritten: %v", err)
+				} else if d := attrsDiffer(h.Attrs, optsOf(int(h.Size-size)).Attrs); d != "" {
+					t.Errorf("Head while it is overwritten tells size %d with other attributes: %s", h.Size, d)
+				}
 			}
 		})
 	}
 	var err error
 	for i := 1; i <= writes && err == nil; i++ {
 		var o *store.Object
-		if o, err = t.Store.Put(t.ctx, "k", store.Bytes(bodyOf(i)), store.PutOptions{}); err == nil {
+		if o, err = t.Store.Put(t.ctx, "k", store.Bytes(bodyOf(i)), optsOf(i)); err == nil {
 			record(i, o.Version)
 		}
 	}

@@ -20,8 +20,20 @@ func ranges(t *T, body []byte) {
 	n := int64(len(body))
 	put := t.put("k", store.Bytes(body), store.PutOptions{})
 	for _, r := range [][2]int64{
-		{0, 1}, {0, 10}, {0, n}, {0, 0}, {1, 0}, {1, 1}, {n / 2, 100}, {n / 3, n / 3},
-		{n - 1, 1}, {n - 1, 0}, {n - 10, 10}, {n - 10, 100}, {0, n + 1}, {t.rng.Int64N(n), 0},
+		{0, 1},
+		{0, 10},
+		{0, n},
+		{0, 0},
+		{1, 0},
+		{1, 1},
+		{n / 2, 100},
+		{n / 3, n / 3},
+		{n - 1, 1},
+		{n - 1, 0},
+		{n - 10, 10},
+		{n - 10, 100},
+		{0, n + 1},
+		{t.rng.Int64N(n), 0},
 	} {
 		want := body[r[0]:]
 		if r[1] > 0 && r[1] < int64(len(want)) {

@@ -183,7 +183,8 @@ func TestSuiteCatches(t *testing.T) {
 					b.Store = memstore.Fresh()
 					return &b
 				},
-				Known: known,
+				Known:   known,
+				BigSize: 2 << 20,
 			})
 		})
 	}
