@@ -3,6 +3,7 @@ package replicate
 import (
 	"context"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/crossfade-io/crossfade/store"
@@ -42,7 +43,7 @@ func (s *syncing) copy(ctx context.Context, src, dst *store.Object, body *store.
 	sums, err := readWhole(body, data)
 	if err != nil {
 		kind := store.KindOf(err)
-		s.readErr = &store.Error{Op: "read", Store: s.ends.Source, Key: s.key, Kind: kind, Err: err}
+		s.readErr = &store.Error{Op: "read", Store: strings.TrimSuffix(s.ends.Source, "/"), Key: s.key, Kind: kind, Err: err}
 		return nil, s.readErr
 	}
 	_, err = s.dst.Put(ctx, s.key, store.Bytes(data), store.PutOptions{

@@ -224,7 +224,7 @@ func (r *Replicator) backoff(attempt int) time.Duration {
 }
 
 func (r *Replicator) errorf(key string, kind store.Kind, format string, args ...any) error {
-	return &store.Error{Op: "sync", Store: r.ends.Target, Key: key, Kind: kind, Err: fmt.Errorf(format, args...)}
+	return &store.Error{Op: "sync", Store: strings.TrimSuffix(r.ends.Target, "/"), Key: key, Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
 // isContext reports whether err is the end of a context: the caller's, or that

@@ -59,23 +59,24 @@ type Delivery struct {
 	wg     sync.WaitGroup
 }
 
-// Deliver starts to deliver the changes that b makes from now on, until Stop.
-func Deliver(b *Bucket, opts DeliveryOptions) *Delivery {
+// Deliver starts to deliver the changes that b makes from now on, until Stop is
+// called or ctx ends.
+func Deliver(ctx context.Context, b *Bucket, opts DeliveryOptions) *Delivery {
 	deliveryDefault(&opts.Workers, 8)
 	deliveryDefault(&opts.Batch, 1)
 	deliveryDefault(&opts.Attempts, 30)
 	deliveryDefault(&opts.Backoff, 20*time.Millisecond)
 	deliveryDefault(&opts.MaxBackoff, 2*time.Second)
 	if opts.Now == nil {
-		opts.Now = time.Now //nolint:forbidigo // the edge where the real clock enters
+		opts.Now = time.Now
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	d := &Delivery{
 		opts:    opts,
 		queue:   NewQueue(QueueOptions{Visibility: opts.Visibility, MaxReceives: opts.Attempts, Now: opts.Now}),
 		settled: make(chan struct{}),
 		wake:    make(chan struct{}, 1),
-		rng:     rand.New(rand.NewPCG(opts.Seed, 2)), //nolint:gosec // repeatable on purpose
+		rng:     rand.New(rand.NewPCG(opts.Seed, 2)),
 		cancel:  cancel,
 	}
 	d.wg.Go(func() { d.encode(ctx) })
@@ -111,7 +112,7 @@ func (d *Delivery) take(c Change) {
 // encode moves changes into the queue, which holds the encoded events and not
 // the bodies of the objects. Being alone, it draws the same for the same order.
 func (d *Delivery) encode(ctx context.Context) {
-	rng := rand.New(rand.NewPCG(d.opts.Seed, 1)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(d.opts.Seed, 1))
 	for {
 		select {
 		case <-ctx.Done():

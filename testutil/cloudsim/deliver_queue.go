@@ -84,7 +84,7 @@ func NewQueue(opts QueueOptions) *Queue {
 		opts.Visibility = 30 * time.Second
 	}
 	if opts.Now == nil {
-		opts.Now = time.Now //nolint:forbidigo // the edge where the real clock enters
+		opts.Now = time.Now
 	}
 	return &Queue{opts: opts, byID: map[string]*queued{}, changed: make(chan struct{})}
 }
@@ -270,7 +270,7 @@ func (h messageHeap) Swap(i, j int) {
 }
 
 func (h *messageHeap) Push(x any) {
-	e := x.(*queued) //nolint:errcheck,forcetypeassert // only Send pushes
+	e := x.(*queued) // only Send pushes
 	e.index = len(*h)
 	*h = append(*h, e)
 }

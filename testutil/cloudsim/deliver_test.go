@@ -54,7 +54,7 @@ func TestDeliveryPostsEveryChange(t *testing.T) {
 	b := NewCore(nil).CreateBucket("b", false)
 	put(t, b, "before") // nobody listened yet
 	var acked []time.Duration
-	d := Deliver(b, DeliveryOptions{
+	d := Deliver(t.Context(), b, DeliveryOptions{
 		Encode: keyDocument, Send: PostEach(srv.Client(), srv.URL, func(m Message) http.Header { return http.Header{"X-Receives": {fmt.Sprint(m.Receives)}} }), Backoff: time.Millisecond,
 		Acked: func(m Message, at time.Time) {
 			mu.Lock()
@@ -97,7 +97,7 @@ func TestDeliveryPostsEveryChange(t *testing.T) {
 func TestDeliveryGivesUp(t *testing.T) {
 	t.Parallel()
 	b := NewCore(nil).CreateBucket("b", false)
-	d := Deliver(b, DeliveryOptions{
+	d := Deliver(t.Context(), b, DeliveryOptions{
 		Encode: keyDocument, Attempts: 3, Backoff: time.Millisecond,
 		Send: func(_ context.Context, batch []Message) []error {
 			errs := make([]error, len(batch))
@@ -131,7 +131,7 @@ func TestDeliveryGivesUp(t *testing.T) {
 func TestDeliveryShortAnswer(t *testing.T) {
 	t.Parallel()
 	b := NewCore(nil).CreateBucket("b", false)
-	d := Deliver(b, DeliveryOptions{
+	d := Deliver(t.Context(), b, DeliveryOptions{
 		Encode: keyDocument, Attempts: 2, Backoff: time.Millisecond,
 		Send: func(context.Context, []Message) []error { return nil },
 	})
@@ -152,7 +152,7 @@ func deliveredOrder(t *testing.T, seed uint64) (order []string) {
 	b := NewCore(nil).CreateBucket("b", false)
 	clock := &manualClock{t: time.Unix(1000, 0)}
 	release := make(chan struct{})
-	d := Deliver(b, DeliveryOptions{
+	d := Deliver(t.Context(), b, DeliveryOptions{
 		Encode: keyDocument, Workers: 1, Seed: seed, Duplicate: 0.3, Window: time.Hour, Now: clock.now,
 		Send: func(_ context.Context, batch []Message) []error {
 			<-release
@@ -233,12 +233,12 @@ func TestInvokeWithSQS(t *testing.T) {
 			t.Parallel()
 			var body []byte
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body, _ = io.ReadAll(r.Body) //nolint:errcheck // shows below
+				body, _ = io.ReadAll(r.Body)
 				if tt.header != "" {
 					w.Header().Set("X-Amz-Function-Error", tt.header)
 				}
 				w.WriteHeader(tt.status)
-				io.WriteString(w, tt.answer) //nolint:errcheck // shows below
+				io.WriteString(w, tt.answer)
 			}))
 			defer srv.Close()
 			errs := InvokeWithSQS(srv.Client(), srv.URL, "arn:aws:sqs:us-east-1:000000000000:q")(t.Context(), batch)
