@@ -38,7 +38,7 @@ func put(t *testing.T, s store.Store, key, body string, cond store.Condition) *s
 }
 
 // collect lists to the end.
-func collect(s store.Store, ctx context.Context, opts store.ListOptions) (keys []string, err error) {
+func collect(ctx context.Context, s store.Store, opts store.ListOptions) (keys []string, err error) {
 	for o, err := range s.List(ctx, opts) {
 		if err != nil {
 			return keys, err
@@ -75,9 +75,9 @@ func TestRequests(t *testing.T) {
 			return errors.Join(err, r.Body.Close())
 		}, map[string]int{"Get Blob": 1}},
 		{"delete", func() error { return s.Delete(t.Context(), "gone", store.Condition{}) }, map[string]int{"Delete Blob": 1}},
-		{"list", func() error { return second(collect(s, t.Context(), store.ListOptions{})) }, map[string]int{"List Blobs": 1}},
-		{"first list of a range", func() error { return second(collect(s, t.Context(), store.ListOptions{After: "a"})) }, map[string]int{"Get Account Information": 1, "List Blobs": 1}},
-		{"second list of a range", func() error { return second(collect(s, t.Context(), store.ListOptions{Until: "b"})) }, map[string]int{"List Blobs": 1}},
+		{"list", func() error { return second(collect(t.Context(), s, store.ListOptions{})) }, map[string]int{"List Blobs": 1}},
+		{"first list of a range", func() error { return second(collect(t.Context(), s, store.ListOptions{After: "a"})) }, map[string]int{"Get Account Information": 1, "List Blobs": 1}},
+		{"second list of a range", func() error { return second(collect(t.Context(), s, store.ListOptions{Until: "b"})) }, map[string]int{"List Blobs": 1}},
 		{"check", func() error { return s.Check(t.Context()) }, map[string]int{"List Blobs": 1}},
 		{"update", func() error {
 			return second(s.UpdateMetadata(t.Context(), "k", store.Attrs{Metadata: map[string]string{"a": "b"}}, store.Condition{}))
@@ -97,6 +97,28 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestDefaultThresholds: up to 8 MiB in one request, above in blocks of 8 MiB.
+func TestDefaultThresholds(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, cloudsim.AzureOptions{})
+	s, bucket := c.store(t, "", azblob.Options{})
+	body := make([]byte, 16<<20+1)
+	for size, want := range map[int]map[string]int{
+		8 << 20:    {"Put Blob": 1},
+		8<<20 + 1:  {"Put Block": 2, "Put Block List": 1},
+		16 << 20:   {"Put Block": 2, "Put Block List": 1},
+		16<<20 + 1: {"Put Block": 3, "Put Block List": 1},
+	} {
+		c.Keep()
+		if _, err := s.Put(t.Context(), "k", store.Bytes(body[:size]), store.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Counts(); !maps.Equal(got, want) || len(bucket.Get("k").Body) != size {
+			t.Errorf("%d bytes: requests %v, want %v", size, got, want)
+		}
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // TestContainerNotFound: a container that is not there must never read as a key
@@ -109,7 +131,7 @@ func TestContainerNotFound(t *testing.T) {
 	for what, err := range map[string]error{
 		"Head": second(s.Head(t.Context(), "k")), "Open": second(s.Open(t.Context(), "k", store.ReadOptions{})), "Put": putErr,
 		"Delete": s.Delete(t.Context(), "k", store.Condition{}), "Delete if": s.Delete(t.Context(), "k", store.IfMatch("0x1")),
-		"List": second(collect(s, t.Context(), store.ListOptions{})), "Check": s.Check(t.Context()),
+		"List": second(collect(t.Context(), s, store.ListOptions{})), "Check": s.Check(t.Context()),
 	} {
 		wantKind(t, what, err, store.Unavailable)
 	}
@@ -228,13 +250,25 @@ func TestHeadersThatCannotBe(t *testing.T) {
 	c := newCloud(t, cloudsim.AzureOptions{})
 	s, bucket := c.store(t, "", azblob.Options{})
 	for _, a := range []store.Attrs{
-		{ContentDisposition: `attachment; filename="é"`}, {ContentType: "a\nb"}, {CacheControl: " x"}, {ContentLanguage: "x\x7f"}, {ContentEncoding: "é"},
-		{Metadata: map[string]string{"": "v"}}, {Metadata: map[string]string{"A": "1", "a": "2"}},
+		{ContentDisposition: `attachment; filename="é"`},
+		{ContentType: "a\nb"},
+		{CacheControl: " x"},
+		{ContentLanguage: "x\x7f"},
+		{ContentEncoding: "é"},
+		{Metadata: map[string]string{"": "v"}},
+		{Metadata: map[string]string{"A": "1", "a": "2"}},
 	} {
 		wantKind(t, "Put", second(s.Put(t.Context(), "k", store.Bytes("v"), store.PutOptions{Attrs: a})), store.Invalid)
 	}
-	wantKind(t, "too much metadata", second(s.Put(t.Context(), "k", store.Bytes("v"), store.PutOptions{Attrs: store.Attrs{Metadata: map[string]string{"a": strings.Repeat("v", 8<<10)}}})), store.TooLarge)
+	much := func(n int) error {
+		attrs := store.Attrs{Metadata: map[string]string{"a": strings.Repeat("v", n-1)}}
+		return second(s.Put(t.Context(), "k", store.Bytes("v"), store.PutOptions{Attrs: attrs}))
+	}
+	wantKind(t, "too much metadata", much(8<<10+1), store.TooLarge)
 	if bucket.Len() != 0 {
 		t.Error("something was stored")
+	}
+	if err := much(8 << 10); err != nil {
+		t.Errorf("just as much metadata as there may be: %v", err)
 	}
 }

@@ -127,7 +127,8 @@ func TestCorruptedOnTheWay(t *testing.T) {
 		name string
 		opts azblob.Options
 	}{
-		{"whole", azblob.Options{}}, {"blocks", smallBlocks},
+		{"whole", azblob.Options{}},
+		{"blocks", smallBlocks},
 		{"blocks with MD5", azblob.Options{SinglePut: 1 << 10, BlockSize: 256 << 10, BlockMD5: true}},
 	} {
 		c := newCloud(t, cloudsim.AzureOptions{})

@@ -105,8 +105,8 @@ func (s *Store) listed(item *container.BlobItem) (*store.Object, error) {
 // caller without the permission, or a server without the operation, gets false,
 // which costs requests and nothing else.
 func (s *Store) accountIsFlat(ctx context.Context) bool {
-	s.orderOnce.Lock()
-	defer s.orderOnce.Unlock()
+	s.flatMu.Lock()
+	defer s.flatMu.Unlock()
 	if s.flat == nil {
 		info, err := s.client.GetAccountInfo(ctx, nil)
 		if err != nil {

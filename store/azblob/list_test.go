@@ -50,7 +50,7 @@ func TestListNeverLosesKeys(t *testing.T) {
 				}
 				want := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k <= opts.After || opts.Until != "" && k > opts.Until })
 				slices.Sort(want)
-				got, err := collect(s, t.Context(), opts)
+				got, err := collect(t.Context(), s, opts)
 				if !tt.clean(err) {
 					rt.Fatalf("%+v: %v", opts, err)
 				}
@@ -58,7 +58,7 @@ func TestListNeverLosesKeys(t *testing.T) {
 					rt.Fatalf("%+v: %q, want %q", opts, got, want)
 				}
 				opts.AnyOrder = true
-				got, err = collect(s, t.Context(), opts)
+				got, err = collect(t.Context(), s, opts)
 				slices.Sort(got)
 				if err != nil || !slices.Equal(got, want) {
 					rt.Fatalf("%+v: %q, %v, want %q", opts, got, err, want)
@@ -85,7 +85,7 @@ func TestListHierarchical(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	keys, err := collect(s, t.Context(), store.ListOptions{})
+	keys, err := collect(t.Context(), s, store.ListOptions{})
 	if !outOfOrder(err) || err == nil || !slices.Equal(keys, []string{"a", "a/b"}) {
 		t.Errorf("%q, %v", keys, err)
 	}
@@ -107,7 +107,7 @@ func TestListRangesAskLittle(t *testing.T) {
 		}
 	}
 	c.Keep()
-	keys, err := collect(s, t.Context(), store.ListOptions{After: "Fz", Until: "Gj"})
+	keys, err := collect(t.Context(), s, store.ListOptions{After: "Fz", Until: "Gj"})
 	if err != nil || len(keys) != 10 || keys[0] != "Ga" || keys[9] != "Gj" {
 		t.Errorf("%q, %v", keys, err)
 	}
@@ -125,7 +125,10 @@ func TestListStopsEarly(t *testing.T) {
 		put(t, s, k, k, store.Condition{})
 	}
 	c.Keep()
-	for range s.List(t.Context(), store.ListOptions{}) {
+	for _, err := range s.List(t.Context(), store.ListOptions{}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if n := c.Counts()["List Blobs"]; n != 1 {

@@ -29,6 +29,18 @@ func encodeMetadata(meta map[string]string) (map[string]*string, error) {
 	return out, nil
 }
 
+// maxMetadata is how many bytes the names and values of a blob may have. More is
+// refused before it is sent: servers drop connections with so large headers.
+const maxMetadata = 8 << 10
+
+func metadataSize(meta map[string]*string) int {
+	n := 0
+	for name, v := range meta {
+		n += len(name) + len(*v)
+	}
+	return n
+}
+
 // decodeMetadata is the reverse. The SDK has names as HTTP gave them, in any
 // case.
 func decodeMetadata(meta map[string]*string) map[string]string {

@@ -20,7 +20,7 @@ func checkName(name string) error {
 	case utf8.RuneCountInString(name) > 1024:
 		return errors.New("a blob name has at most 1024 characters")
 	case strings.Contains(name, `\`):
-		return errors.New(`Azure turns \ in a name into /`)
+		return errors.New(`a \ in a name is turned into / by Azure`)
 	case strings.Count(name, "/") >= 254:
 		return errors.New("a blob name has at most 254 path segments")
 	}
@@ -35,9 +35,9 @@ func checkName(name string) error {
 	for segment := range strings.SplitSeq(name, "/") {
 		switch {
 		case segment == "." || segment == "..":
-			return fmt.Errorf("Azure resolves the path segment %q in a name", segment)
+			return fmt.Errorf("the path segment %q in a name is resolved by Azure", segment)
 		case strings.HasSuffix(segment, "."):
-			return errors.New("Azure drops dots at the end of a path segment")
+			return errors.New("dots at the end of a path segment are dropped by Azure")
 		}
 	}
 	return nil

@@ -47,11 +47,14 @@ func open(u *url.URL, getenv func(string) string) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := at.client(getenv)
+	opts, closeIdle := clientOptions()
+	client, err := at.client(getenv, opts)
 	if err != nil {
 		return nil, err
 	}
-	return New(client, at.prefix, Options{}), nil
+	s := New(client, at.prefix, Options{})
+	s.closeIdle = closeIdle
+	return s, nil
 }
 
 // location is a parsed URL.
@@ -91,9 +94,9 @@ func locate(u *url.URL) (location, error) {
 }
 
 // client chooses the account and the credential.
-func (at location) client(getenv func(string) string) (*container.Client, error) {
+func (at location) client(getenv func(string) string, opts *container.ClientOptions) (*container.Client, error) {
 	if conn := getenv(envConnection); conn != "" && (at.account == "" || at.account == connectionAccount(conn)) {
-		client, err := container.NewClientFromConnectionString(conn, at.container, ClientOptions())
+		client, err := container.NewClientFromConnectionString(conn, at.container, opts)
 		if err != nil {
 			return nil, errors.New(envConnection + " is not a connection string: copy it from the access keys of the account") // the SDK's error may quote it
 		}
@@ -112,19 +115,19 @@ func (at location) client(getenv func(string) string) (*container.Client, error)
 		if err != nil {
 			return nil, errors.New(envKey + " is not an account key: copy it from the access keys of the account")
 		}
-		return container.NewClientWithSharedKeyCredential(location, cred, ClientOptions())
+		return container.NewClientWithSharedKeyCredential(location, cred, opts)
 	}
 	if sas := strings.TrimPrefix(getenv(envSAS), "?"); sas != "" {
 		if q, err := url.ParseQuery(sas); err != nil || q.Get("sig") == "" {
 			return nil, errors.New(envSAS + " is not a shared access signature: it has no sig")
 		}
-		return container.NewClientWithNoCredential(location+"?"+sas, ClientOptions())
+		return container.NewClientWithNoCredential(location+"?"+sas, opts)
 	}
-	cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: ClientOptions().ClientOptions})
+	cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: opts.ClientOptions})
 	if err != nil {
 		return nil, &loginError{at.account, err}
 	}
-	return container.NewClient(location, &login{cred, at.account}, ClientOptions())
+	return container.NewClient(location, &login{cred, at.account}, opts)
 }
 
 // connectionAccount is the account that a connection string is for, or "".
@@ -195,12 +198,17 @@ func (s *Store) explain(err error) error {
 // own, and a function not much time. An answer that asks for a longer wait is not
 // waited for, and surfaces with its RetryAfter.
 func ClientOptions() *container.ClientOptions {
+	opts, _ := clientOptions()
+	return opts
+}
+
+func clientOptions() (opts *container.ClientOptions, closeIdle func()) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
 	transport.MaxIdleConns = 256
 	transport.MaxIdleConnsPerHost = 256
 	transport.ResponseHeaderTimeout = 2 * time.Minute
-	opts := &container.ClientOptions{}
+	opts = &container.ClientOptions{}
 	opts.Transport = &http.Client{Transport: transport}
 	opts.Telemetry.ApplicationID = "crossfade"
 	opts.Retry = policy.RetryOptions{
@@ -209,7 +217,7 @@ func ClientOptions() *container.ClientOptions {
 		MaxRetryDelay: 5 * time.Second,
 		ShouldRetry:   shouldRetry,
 	}
-	return opts
+	return opts, transport.CloseIdleConnections
 }
 
 func shouldRetry(resp *http.Response, err error) bool {

@@ -81,8 +81,10 @@ type Store struct {
 
 	blockMD5 atomic.Bool // the server refuses CRC64, or the options do
 
-	orderOnce sync.Mutex
-	flat      *bool // what accountIsFlat found; nil while unknown
+	flatMu sync.Mutex
+	flat   *bool // what accountIsFlat found; nil while unknown
+
+	closeIdle func() // of a client of our own; else nil
 }
 
 var (
@@ -130,8 +132,14 @@ func containerName(client *container.Client) string {
 // UniqueVersions says that an ETag never recurs.
 func (s *Store) UniqueVersions() {}
 
-// Close releases nothing: connections belong to the client.
-func (s *Store) Close() error { return nil }
+// Close releases the idle connections of a Store from Open. Those of a client
+// that was passed to New are the caller's.
+func (s *Store) Close() error {
+	if s.closeIdle != nil {
+		s.closeIdle()
+	}
+	return nil
+}
 
 func (s *Store) blob(key string) *blob.Client { return s.client.NewBlobClient(s.prefix + key) }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc64"
 	"net/http"
 	"sync"
@@ -94,13 +95,19 @@ func (s *Store) encodeAttrs(op, key string, a store.Attrs) (*blob.HTTPHeaders, m
 	if err != nil {
 		return nil, nil, s.invalid(op, key, "%w", err)
 	}
+	if n := metadataSize(meta); n > maxMetadata {
+		return nil, nil, &store.Error{Op: op, Store: s.name, Key: key, Kind: store.TooLarge, Err: fmt.Errorf("%d bytes of metadata as encoded for Azure, which holds %d", n, maxMetadata)}
+	}
 	var h blob.HTTPHeaders
 	for _, f := range []struct {
 		to   **string
 		from string
 	}{
-		{&h.BlobContentType, a.ContentType}, {&h.BlobCacheControl, a.CacheControl}, {&h.BlobContentEncoding, a.ContentEncoding},
-		{&h.BlobContentDisposition, a.ContentDisposition}, {&h.BlobContentLanguage, a.ContentLanguage},
+		{&h.BlobContentType, a.ContentType},
+		{&h.BlobCacheControl, a.CacheControl},
+		{&h.BlobContentEncoding, a.ContentEncoding},
+		{&h.BlobContentDisposition, a.ContentDisposition},
+		{&h.BlobContentLanguage, a.ContentLanguage},
 	} {
 		if f.from != "" {
 			*f.to = to.Ptr(f.from)

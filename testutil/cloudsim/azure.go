@@ -53,8 +53,9 @@ type AzureOptions struct {
 // served at serverURL. Empty account and key choose the defaults.
 func AzureConnectionString(serverURL, account, key string) string {
 	account, key = cmp.Or(account, AzureAccount), cmp.Or(key, AzureAccountKey)
+	scheme, _, _ := strings.Cut(serverURL, ":")
 	return fmt.Sprintf("DefaultEndpointsProtocol=%s;AccountName=%s;AccountKey=%s;BlobEndpoint=%s/%s;",
-		serverURL[:strings.Index(serverURL, ":")], account, key, strings.TrimRight(serverURL, "/"), account)
+		scheme, account, key, strings.TrimRight(serverURL, "/"), account)
 }
 
 // NewAzure returns an Azure Blob Storage face on core, with path-style account

@@ -43,7 +43,7 @@ func (rq *azureRequest) fetch(limit int64) ([]byte, http.Header, error) {
 	if err != nil {
 		return nil, nil, azureCannotVerify(http.StatusNotFound)
 	}
-	defer resp.Body.Close() //nolint:errcheck // what matters was read
+	defer resp.Body.Close()
 	if resp.StatusCode != wantStatus {
 		return nil, nil, azureCannotVerify(resp.StatusCode)
 	}
