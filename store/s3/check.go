@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/crossfade-io/crossfade/store"
@@ -31,10 +30,7 @@ func (s *Store) advise(kind store.Kind, err error) error {
 	if c, ok := errors.AsType[*credentialsError](err); ok {
 		return fmt.Errorf("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached (%w)", c.err)
 	}
-	code := ""
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		code = api.ErrorCode()
-	}
+	code := errorCode(err)
 	region := ""
 	if r, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && r.Response != nil {
 		region = r.Response.Header.Get("x-amz-bucket-region")

@@ -15,12 +15,16 @@ import (
 	"github.com/crossfade-io/crossfade/store"
 )
 
+// headNotFound is what the SDK makes of a 404 without a body. HEAD has none by
+// its nature; for any other request it says nothing about the key.
+const headNotFound = "NotFound"
+
 // codes maps the error codes of S3 ("Error responses", list of error codes),
 // and the few that only servers like it use, to what they mean here.
 var codes = map[string]store.Kind{
 	"NoSuchKey":     store.NotFound,
 	"NoSuchVersion": store.NotFound,
-	"NotFound":      store.NotFound, // what the SDK makes of a HEAD without a body
+	headNotFound:    store.NotFound,
 
 	// Not the key's absence: the bucket may come back, an upload is begun anew.
 	"NoSuchBucket":                       store.Unavailable,
@@ -92,6 +96,9 @@ func (e *credentialsError) Unwrap() error { return e.err }
 func (s *Store) fail(op, key string, err error) error {
 	e := &store.Error{Op: op, Store: s.name, Key: key, Err: err}
 	e.Kind, e.RetryAfter = classify(err)
+	if op != "head" && op != "update" && errorCode(err) == headNotFound {
+		e.Kind = store.Unknown
+	}
 	return e
 }
 
@@ -115,10 +122,8 @@ func classify(err error) (store.Kind, time.Duration) {
 		status = r.HTTPStatusCode()
 		after = retryAfter(r.Response.Header)
 	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		if k, ok := codes[api.ErrorCode()]; ok {
-			return k, after
-		}
+	if k, ok := codes[errorCode(err)]; ok {
+		return k, after
 	}
 	switch {
 	case status == http.StatusPreconditionFailed, status == http.StatusNotModified:
@@ -135,6 +140,14 @@ func classify(err error) (store.Kind, time.Duration) {
 		}
 	}
 	return store.Unknown, after
+}
+
+// errorCode is the code in the error document, or "".
+func errorCode(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
 }
 
 // retryAfter reads the header in seconds; dates are left alone, for they would

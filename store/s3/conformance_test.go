@@ -63,17 +63,24 @@ func (s *server) store(bucket string, fns ...func(*awss3.Options)) *s3.Store {
 	return s3.New(s.client(fns...), bucket, "", s3.Options{PartBytes: partBytes, SmallBytes: 1 << 20})
 }
 
+// The suite uploads hundreds of bodies in parts, so they are small there.
+const (
+	suiteSmall = 64 << 10
+	suitePart  = 128 << 10
+)
+
 func harness(s *server, versioned bool) storetest.Harness {
 	return storetest.Harness{
 		New: func(t *testing.T) store.Store {
 			name := "b" + time.Now().Format("150405.000000000")
 			s.core.CreateBucket(name, versioned)
-			return s3.New(s.client(), name, "", s3.Options{PartBytes: partBytes, SmallBytes: 1 << 20})
+			return s3.New(s.client(), name, "", s3.Options{PartBytes: suitePart, SmallBytes: suiteSmall})
 		},
 		FoldsMetadataCase: true,
 		VersionsRecur:     !versioned,
-		MultipartSize:     2*partBytes + 12345,
-		Sizes:             []int64{1<<20 - 1, 1 << 20, 1<<20 + 1, partBytes, partBytes + 1},
+		MultipartSize:     4*suitePart + 12345,
+		Sizes:             []int64{suiteSmall - 1, suiteSmall, suiteSmall + 1, suitePart, suitePart + 1},
+		BigSize:           16 << 20,
 	}
 }
 
@@ -82,7 +89,7 @@ func TestConformance(t *testing.T) {
 	for name, versioned := range map[string]bool{"Plain": false, "Versioned": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := harness(serve(t, cloudsim.S3Options{}), versioned)
+			h := harness(serve(t, cloudsim.S3Options{MinPartBytes: suitePart}), versioned)
 			if versioned {
 				h.Known = map[string]string{
 					"Update/Conditions": "conditions of S3 compare the ETag alone, which stands still when only attributes change",
@@ -104,7 +111,7 @@ func TestConformanceInterop(t *testing.T) {
 	h.New = func(t *testing.T) store.Store {
 		name := "b" + time.Now().Format("150405.000000000")
 		s.core.CreateBucket(name, false)
-		return s3.New(s.client(s3.Interoperable), name, "", s3.Options{SmallBytes: 1 << 20, Interop: true})
+		return s3.New(s.client(s3.Interoperable), name, "", s3.Options{SmallBytes: suiteSmall, Interop: true})
 	}
 	storetest.Run(t, h)
 }

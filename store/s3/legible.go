@@ -30,7 +30,7 @@ func legibleErrors(stack *middleware.Stack) error {
 			if err != nil {
 				return out, meta, err
 			}
-			resp.Body.Close() //nolint:errcheck,gosec // read
+			resp.Body.Close()
 			resp.Body = io.NopCloser(bytes.NewReader(illegible.ReplaceAll(b, []byte("\uFFFD"))))
 			return out, meta, nil
 		}), middleware.After)

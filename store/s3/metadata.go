@@ -126,8 +126,11 @@ func isToken(s string) bool {
 // checkAttrs refuses attributes that no header can carry.
 func checkAttrs(a store.Attrs) error {
 	for _, x := range [][2]string{
-		{"Content-Type", a.ContentType}, {"Cache-Control", a.CacheControl}, {"Content-Encoding", a.ContentEncoding},
-		{"Content-Disposition", a.ContentDisposition}, {"Content-Language", a.ContentLanguage},
+		{"Content-Type", a.ContentType},
+		{"Cache-Control", a.CacheControl},
+		{"Content-Encoding", a.ContentEncoding},
+		{"Content-Disposition", a.ContentDisposition},
+		{"Content-Language", a.ContentLanguage},
 	} {
 		for i := range len(x[1]) {
 			if c := x[1][i]; c < ' ' && c != '\t' || c == 0x7f {

@@ -35,7 +35,7 @@ func (w *write) multipart(ctx context.Context) (_ *store.Object, err error) {
 	done := make([]types.CompletedPart, (size+partSize-1)/partSize)
 	sum, err := w.pool.Upload(ctx, w.content, partSize, w.Store.opts.Parallel, w.opts.Checksums, func(ctx context.Context, p parts.Part) error {
 		crc := encode64(store.ChecksumsOf(p.Data, store.Checksums{}).CRC32C)
-		number := aws.Int32(int32(p.Number) + 1) //nolint:gosec // at most 10,000
+		number := aws.Int32(int32(p.Number) + 1)
 		out, err := w.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &w.bucket, Key: w.Store.key(w.key), UploadId: &id, PartNumber: number,
 			Body: bytes.NewReader(p.Data), ContentLength: aws.Int64(int64(len(p.Data))), ChecksumCRC32C: crc,
@@ -82,7 +82,7 @@ func (w *write) begin(ctx context.Context) (id string, err error) {
 func (w *write) abort(ctx context.Context, id string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortLimit)
 	defer cancel()
-	w.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{ //nolint:errcheck,gosec // see above
+	w.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{ //nolint:errcheck // see above
 		Bucket: &w.bucket, Key: w.Store.key(w.key), UploadId: &id,
 	}, w.always...)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -115,9 +114,7 @@ func readParams(u *url.URL) (p params, err error) {
 			}
 			p.pathStyle = &b
 		default:
-			known := []string{"endpoint", "path_style", "profile", "region"}
-			slices.Sort(known)
-			return p, fmt.Errorf("unknown query parameter %q: known are %s", name, strings.Join(known, ", "))
+			return p, fmt.Errorf("unknown query parameter %q: known are endpoint, path_style, profile, region", name)
 		}
 	}
 	return p, nil
@@ -170,7 +167,11 @@ func onGoogle(endpoint *string) bool {
 		return false
 	}
 	u, err := url.Parse(*endpoint)
-	return err == nil && (u.Hostname() == googleHost || strings.HasSuffix(u.Hostname(), "."+googleHost))
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	return host == googleHost || strings.HasSuffix(host, "."+googleHost)
 }
 
 // credentials marks failures to get any.

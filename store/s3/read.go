@@ -99,7 +99,7 @@ func (s *Store) Open(ctx context.Context, key string, opts store.ReadOptions) (*
 	}
 	r, err := s.opened(key, in.Range != nil, out)
 	if err != nil {
-		out.Body.Close() //nolint:errcheck,gosec // the error that matters is err
+		out.Body.Close()
 		return nil, err
 	}
 	return r, nil
@@ -173,14 +173,14 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.rc.Read(p)
 	b.left -= int64(n)
-	if err == nil || err == io.EOF && b.left == 0 { //nolint:errorlint // io.Reader returns it bare
+	if err == nil || err == io.EOF && b.left == 0 {
 		return n, err
 	}
 	e := &store.Error{Op: "read", Store: b.s.name, Key: b.key, Kind: store.Unavailable, Err: err}
 	switch {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		e.Kind = store.Unknown
-	case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+	case err == io.EOF:
 		e.Err = io.ErrUnexpectedEOF
 	case b.left == 0:
 		// Every byte arrived: what failed is the SDK's comparison with the

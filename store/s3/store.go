@@ -62,8 +62,8 @@ type Options struct {
 	// default 8 MiB.
 	SmallBytes int64
 
-	// PartBytes is the size of a part of larger bodies, 5 MiB at least: default
-	// 8 MiB. It grows where 10,000 parts would not suffice.
+	// PartBytes is the size of a part of larger bodies: default 8 MiB. It grows
+	// where 10,000 parts would not suffice. S3 refuses less than 5 MiB.
 	PartBytes int64
 
 	// PoolBytes bounds the parts that are in memory at once, over all uploads of
@@ -102,7 +102,6 @@ func New(client *s3.Client, bucket, prefix string, opts Options) *Store {
 	if opts.PartBytes == 0 {
 		opts.PartBytes = 8 * parts.MiB
 	}
-	opts.PartBytes = max(opts.PartBytes, 5*parts.MiB)
 	if opts.PoolBytes == 0 {
 		opts.PoolBytes = 64 * parts.MiB
 	}

@@ -53,7 +53,7 @@ func (w *write) streamed(ctx context.Context) (*store.Object, error) {
 // heldReader reads a Content from its start, as often as the SDK rewinds it,
 // and gives out the last byte only when the whole has been verified.
 type heldReader struct {
-	ctx     context.Context //nolint:containedctx // io.Reader has none to pass
+	ctx     context.Context    //nolint:containedctx // io.Reader has none to pass
 	stop    context.CancelFunc // ends the request: it must not be tried again
 	content store.Content
 	want    store.Checksums
@@ -101,7 +101,7 @@ func (r *heldReader) read(p []byte, size int64) (int, error) {
 	r.hash.Write(p[:n]) //nolint:errcheck // never fails
 	r.pos += int64(n)
 	switch {
-	case n == 0 && err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+	case n == 0 && err == io.EOF:
 		return 0, fmt.Errorf("body ended after %d of %d bytes: %w", r.pos, size, io.ErrUnexpectedEOF)
 	case n == 0:
 		return 0, err
@@ -117,7 +117,7 @@ func (r *heldReader) verify(size int64) error {
 	switch n, err := io.ReadFull(r.body, one[:]); {
 	case n > 0:
 		return fmt.Errorf("body goes on after the promised %d bytes", size)
-	case err != io.EOF: //nolint:errorlint // io.ReadFull returns it bare
+	case err != io.EOF:
 		return err
 	}
 	if err := r.hash.Verify(size); err != nil {
@@ -160,7 +160,7 @@ func (r *heldReader) Close() error {
 
 func (r *heldReader) closeBody() {
 	if r.body != nil {
-		r.body.Close() //nolint:errcheck,gosec // reading
+		r.body.Close()
 		r.body = nil
 	}
 }

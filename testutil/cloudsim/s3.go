@@ -24,6 +24,10 @@ type S3Options struct {
 	// Region is where the buckets are: default us-east-1.
 	Region string
 
+	// MinPartBytes is the least size of a part that is not the last: default
+	// 5 MiB, as on S3. Tests of many uploads set less.
+	MinPartBytes int
+
 	// Interop makes the face behave as Cloud Storage does to S3 clients: see
 	// s3interop.go.
 	Interop bool
@@ -45,6 +49,9 @@ const (
 func NewS3(core *Core, opts S3Options) http.Handler {
 	if opts.Region == "" {
 		opts.Region = "us-east-1"
+	}
+	if opts.MinPartBytes == 0 {
+		opts.MinPartBytes = s3MinPart
 	}
 	return &s3Face{core: core, opts: opts, uploads: s3Uploads{byID: map[string]*s3Upload{}}}
 }
@@ -94,7 +101,7 @@ func (f *s3Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Server", "AmazonS3")
 	if err := f.serve(q); err != nil {
 		// Reading on lets a client that is still sending see the answer.
-		io.CopyN(io.Discard, r.Body, 64<<20) //nolint:errcheck,gosec // the answer is an error anyway
+		io.CopyN(io.Discard, r.Body, 64<<20) //nolint:errcheck // the answer is an error anyway
 		q.fail(err)
 	}
 	f.opts.Recorder.Record(Call{Op: q.op, Bucket: q.bucketName, Key: q.key, Status: sw.status})
@@ -266,7 +273,7 @@ func (f *s3Face) getBucketVersioning(q *s3Request) error {
 func requestID(n uint64) string {
 	var b [8]byte
 	for i := range b {
-		b[i] = byte(n >> (56 - 8*i)) //nolint:gosec // taking a byte of it is meant
+		b[i] = byte(n >> (56 - 8*i))
 	}
 	return strings.ToUpper(hex.EncodeToString(b[:]))
 }

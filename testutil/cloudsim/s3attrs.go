@@ -17,7 +17,7 @@ const (
 	s3ExtraTagging  = "s3-tagging"
 )
 
-// s3SystemHeaders are the x-amz-* and standard headers of a PUT that are kept.
+// s3ExtraHeaders are the headers of a PUT that are kept in Extra.
 var s3ExtraHeaders = [][2]string{
 	{s3ExtraExpires, "Expires"},
 	{s3ExtraRedirect, "x-amz-website-redirect-location"},

@@ -143,7 +143,7 @@ func s3ReadExactly(r io.Reader, size int64, digest io.Writer) ([]byte, error) {
 	data := make([]byte, size)
 	for done := int64(0); done < size; {
 		n, err := io.ReadFull(r, data[done:min(done+step, size)])
-		digest.Write(data[done : done+int64(n)]) //nolint:errcheck,gosec // never fails
+		digest.Write(data[done : done+int64(n)]) //nolint:errcheck // never fails
 		done += int64(n)
 		if e, ok := err.(*s3Error); ok { //nolint:errorlint // s3Chunks returns it bare
 			return nil, e

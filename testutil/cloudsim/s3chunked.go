@@ -92,7 +92,7 @@ func (c *s3Chunks) next() error {
 	if c.signed && len(c.signature) != sha256.Size*2 {
 		return s3BadChunk("A chunk lacks its signature")
 	}
-	c.started, c.left = true, int64(size) //nolint:gosec // at most 40 bits
+	c.started, c.left = true, int64(size)
 	if size > 0 {
 		return nil
 	}

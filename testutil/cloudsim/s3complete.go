@@ -60,7 +60,7 @@ func (f *s3Face) completeMultipartUpload(q *s3Request) error {
 	if err := s3Decode(body, &req); err != nil {
 		return err
 	}
-	chosen, err := f.uploads.choose(u, req)
+	chosen, err := f.uploads.choose(u, req, f.opts.MinPartBytes)
 	if err != nil {
 		return err
 	}
@@ -117,16 +117,18 @@ func (f *s3Face) readCompletion(q *s3Request) ([]byte, error) {
 }
 
 // choose checks the list of parts against those uploaded.
-func (s *s3Uploads) choose(u *s3Upload, req s3CompleteRequest) ([]*s3Part, error) {
+func (s *s3Uploads) choose(u *s3Upload, req s3CompleteRequest, minPart int) ([]*s3Part, error) {
 	if len(req.Parts) == 0 {
 		return nil, s3MalformedXML()
+	}
+	for i := 1; i < len(req.Parts); i++ {
+		if req.Parts[i].PartNumber <= req.Parts[i-1].PartNumber {
+			return nil, s3Fail(http.StatusBadRequest, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.")
+		}
 	}
 	_, have := s.snapshot(u)
 	chosen := make([]*s3Part, len(req.Parts))
 	for i, p := range req.Parts {
-		if i > 0 && p.PartNumber <= req.Parts[i-1].PartNumber {
-			return nil, s3Fail(http.StatusBadRequest, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.")
-		}
 		part := have[p.PartNumber]
 		sent := p.checksum(u.algorithm)
 		if part == nil || s3Unquote(p.ETag) != part.etag || sent != "" && sent != part.checksum.value {
@@ -136,9 +138,9 @@ func (s *s3Uploads) choose(u *s3Upload, req s3CompleteRequest) ([]*s3Part, error
 		if sent == "" && u.kind == s3Composite {
 			return nil, s3Invalid("The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %d in the request.", strings.ToLower(u.algorithm), p.PartNumber)
 		}
-		if i < len(req.Parts)-1 && len(part.body) < s3MinPart {
+		if i < len(req.Parts)-1 && len(part.body) < minPart {
 			return nil, s3Fail(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
-				with("PartNumber", strconv.Itoa(p.PartNumber)).with("ProposedSize", strconv.Itoa(len(part.body))).with("MinSizeAllowed", strconv.Itoa(s3MinPart))
+				with("PartNumber", strconv.Itoa(p.PartNumber)).with("ProposedSize", strconv.Itoa(len(part.body))).with("MinSizeAllowed", strconv.Itoa(minPart))
 		}
 		chosen[i] = part
 	}
@@ -152,11 +154,11 @@ func (u *s3Upload) assemble(parts []*s3Part) *Object {
 	bodies := make([][]byte, len(parts))
 	composite := s3NewHash(u.algorithm)
 	for i, p := range parts {
-		etag.Write(p.md5[:])
+		etag.Write(p.md5)
 		bodies[i] = p.body
 		value, _, _ := strings.Cut(p.checksum.value, "-")
 		if b, err := base64.StdEncoding.DecodeString(value); err == nil {
-			composite.Write(b) //nolint:errcheck // never fails
+			composite.Write(b)
 		}
 	}
 	o.Body = bytes.Join(bodies, nil)

@@ -67,7 +67,7 @@ func S3Notification(c Change) ([]byte, bool) {
 	}
 	id := c.RequestID
 	if id == "" {
-		id = requestID(uint64(c.Sequence)) //nolint:gosec // never negative
+		id = requestID(uint64(c.Sequence))
 	}
 	msg, err := json.Marshal(s3Records{Records: []s3Record{{
 		EventVersion: "2.1",
@@ -107,7 +107,7 @@ func s3EventName(c Change) string {
 // s3Sequencer is the sequence as S3 writes it: hexadecimal of varying length,
 // in order once the shorter of two is padded with zeros on the right.
 func s3Sequencer(n int64) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(n)) //nolint:gosec // never negative
+	b := binary.BigEndian.AppendUint64(nil, uint64(n))
 	end := len(b)
 	for end > 1 && b[end-1] == 0 {
 		end--

@@ -1,7 +1,6 @@
 package cloudsim
 
 import (
-	"crypto/md5" //nolint:gosec // S3's ETag
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -25,16 +24,14 @@ type s3Upload struct {
 
 type s3Part struct {
 	body     []byte
-	md5      [md5.Size]byte
+	md5      []byte
 	etag     string
 	checksum s3Checksum
 	at       time.Time
 }
 
-func newS3Part(body []byte, checksum s3Checksum, at time.Time) *s3Part {
-	p := &s3Part{body: body, md5: md5.Sum(body), checksum: checksum, at: at} //nolint:gosec // see the import
-	p.etag = hex.EncodeToString(p.md5[:])
-	return p
+func newS3Part(body, sum []byte, checksum s3Checksum, at time.Time) *s3Part {
+	return &s3Part{body: body, md5: sum, etag: hex.EncodeToString(sum), checksum: checksum, at: at}
 }
 
 // s3Uploads are the uploads of a face.
@@ -182,7 +179,7 @@ func (f *s3Face) uploadPart(q *s3Request) error {
 	case !p.sent && u.kind == s3Composite:
 		return s3Invalid("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: null", strings.ToLower(u.algorithm))
 	}
-	part := newS3Part(p.data, p.checksum, f.core.now())
+	part := newS3Part(p.data, p.md5, p.checksum, f.core.now())
 	if err := f.uploads.add(u, number, part); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (f *s3Face) find(q *s3Request, key, versionID string) (*Object, error) {
 		if o == nil {
 			e := s3NoSuchKey(key)
 			if m := q.bucket.marker(key); m != nil {
-				e.withHeader("x-amz-delete-marker", "true").withHeader("x-amz-version-id", m.VersionID())
+				e = e.withHeader("x-amz-delete-marker", "true").withHeader("x-amz-version-id", m.VersionID())
 			}
 			return nil, e
 		}
@@ -164,7 +164,7 @@ func (f *s3Face) serveBody(q *s3Request, o *Object) error {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	q.w.WriteHeader(status)
 	if q.Method == http.MethodGet {
-		q.w.Write(body) //nolint:errcheck,gosec // the client has gone
+		q.w.Write(body) //nolint:errcheck // the client has gone
 	}
 	return nil
 }
@@ -197,19 +197,19 @@ func s3Range(header string, size int64) (from, to int64, ok bool, err error) {
 	if !found {
 		return 0, 0, false, nil
 	}
-	a, aerr := strconv.ParseUint(first, 10, 62)
-	b, berr := strconv.ParseUint(last, 10, 62)
-	from, to = int64(a), size //nolint:gosec // at most 62 bits
+	a, hasFirst := s3Offset(first)
+	b, hasLast := s3Offset(last)
+	from, to = a, size
 	switch {
-	case first == "" && berr == nil:
-		from = max(size-int64(b), 0) //nolint:gosec // at most 62 bits
+	case first == "" && hasLast:
+		from = max(size-b, 0)
 		if b == 0 {
 			from = size
 		}
-	case aerr != nil || last != "" && (berr != nil || b < a):
+	case !hasFirst || last != "" && (!hasLast || b < a):
 		return 0, 0, false, nil
 	case last != "":
-		to = min(int64(b)+1, size) //nolint:gosec // at most 62 bits
+		to = min(b+1, size)
 	}
 	if from >= size {
 		return 0, 0, false, s3Fail(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable").
@@ -217,6 +217,11 @@ func s3Range(header string, size int64) (from, to int64, ok bool, err error) {
 			withHeader("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 	}
 	return from, to, true, nil
+}
+
+func s3Offset(s string) (n int64, ok bool) {
+	u, err := strconv.ParseUint(s, 10, 62)
+	return int64(u), err == nil
 }
 
 // s3Time is the precision of times in XML answers.

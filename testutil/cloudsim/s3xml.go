@@ -162,7 +162,7 @@ func (x *s3XML) write(q *s3Request, status int) {
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", strconv.Itoa(x.b.Len()))
 	q.w.WriteHeader(status)
-	q.w.Write(x.b.Bytes()) //nolint:errcheck,gosec // the client has gone
+	q.w.Write(x.b.Bytes()) //nolint:errcheck // the client has gone
 }
 
 // s3Decode reads an XML request body.
