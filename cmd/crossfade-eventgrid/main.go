@@ -1,0 +1,108 @@
+// Command crossfade-eventgrid is the function for Azure that follows a Blob
+// Storage container by Event Grid deliveries. It listens on loopback, where the
+// Functions host calls its custom handlers, on FUNCTIONS_CUSTOMHANDLER_PORT or
+// PORT, and is configured by CROSSFADE_SOURCE, CROSSFADE_TARGET and their like.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/crossfade-io/crossfade/config"
+	"github.com/crossfade-io/crossfade/functions/eventgrid"
+	"github.com/crossfade-io/crossfade/functions/service"
+	"github.com/crossfade-io/crossfade/store/azblob"
+	"github.com/crossfade-io/crossfade/store/gcs"
+	"github.com/crossfade-io/crossfade/store/s3"
+)
+
+const (
+	program = "crossfade-eventgrid"
+
+	// timeout is how long Event Grid waits for an answer.
+	timeout = 30 * time.Second
+)
+
+var version = "dev" // set by the linker
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), environ []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "--version" {
+		fmt.Fprintln(stdout, program, version)
+		return 0
+	}
+	svc, err := service.Start(ctx, service.Setup{
+		Version: version,
+		Scheme:  "az",
+		Openers: config.Openers{"s3": s3.Open, "gs": gcs.Open, "az": azblob.Open},
+		Lookup:  lookup,
+		Environ: environ,
+		Out:     stdout,
+		Now:     time.Now,
+		Timeout: timeout,
+		Account: func(source config.Location) string { return account(source, lookup) },
+	})
+	if err != nil {
+		return service.Exit(stderr, program, err)
+	}
+	err = serve(ctx, lookup, eventgrid.New(svc.Processor, svc.Log))
+	if err = errors.Join(err, svc.Close()); err != nil {
+		return service.Exit(stderr, program, err)
+	}
+	return 0
+}
+
+// serve listens until ctx is done, then lets the deliveries in flight end.
+func serve(ctx context.Context, lookup func(string) (string, bool), h http.Handler) error {
+	port, _ := lookup("FUNCTIONS_CUSTOMHANDLER_PORT")
+	other, _ := lookup("PORT")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", cmp.Or(port, other, "8080")))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: timeout}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	return server.Shutdown(grace)
+}
+
+// account is the storage account of the source, as its URL or the environment
+// of the Azure SDKs names it, or "".
+func account(source config.Location, lookup func(string) (string, bool)) string {
+	if source.URL.Scheme == "https" {
+		name, _, _ := strings.Cut(source.URL.Hostname(), ".")
+		return strings.ToLower(name)
+	}
+	if s, ok := lookup("AZURE_STORAGE_CONNECTION_STRING"); ok {
+		for part := range strings.SplitSeq(s, ";") {
+			if name, value, _ := strings.Cut(part, "="); strings.EqualFold(strings.TrimSpace(name), "AccountName") {
+				return strings.ToLower(strings.TrimSpace(value))
+			}
+		}
+	}
+	s, _ := lookup("AZURE_STORAGE_ACCOUNT")
+	return strings.ToLower(s)
+}

@@ -1,0 +1,54 @@
+// Command crossfade-s3 is the function for AWS Lambda that follows an S3
+// bucket. Build it for linux as "bootstrap" and run it on provided.al2023; it
+// is configured by CROSSFADE_SOURCE, CROSSFADE_TARGET and their like.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/crossfade-io/crossfade/config"
+	fs3 "github.com/crossfade-io/crossfade/functions/s3"
+	"github.com/crossfade-io/crossfade/functions/service"
+	"github.com/crossfade-io/crossfade/store/azblob"
+	"github.com/crossfade-io/crossfade/store/gcs"
+	"github.com/crossfade-io/crossfade/store/s3"
+)
+
+const program = "crossfade-s3"
+
+var version = "dev" // set by the linker
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, os.Environ(), os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), environ []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "--version" {
+		fmt.Fprintln(stdout, program, version)
+		return 0
+	}
+	if _, ok := lookup("AWS_LAMBDA_RUNTIME_API"); !ok {
+		return service.Exit(stderr, program, &service.ConfigError{Err: errors.New("AWS_LAMBDA_RUNTIME_API is not set: this program runs on AWS Lambda, as the bootstrap of a function")})
+	}
+	svc, err := service.Start(ctx, service.Setup{
+		Version: version,
+		Scheme:  "s3",
+		Openers: config.Openers{"s3": s3.Open, "gs": gcs.Open, "az": azblob.Open},
+		Lookup:  lookup,
+		Environ: environ,
+		Out:     stdout,
+		Now:     time.Now,
+	})
+	if err != nil {
+		return service.Exit(stderr, program, err)
+	}
+	lambda.StartWithOptions(fs3.New(svc.Processor), lambda.WithContext(ctx))
+	return 1 // it returns only when the runtime is gone
+}

@@ -1,0 +1,109 @@
+package functions
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/crossfade-io/crossfade/replicate"
+)
+
+// record is what one log line tells.
+type record struct {
+	event   Event
+	verdict Verdict
+	synced  bool // the fields below count
+	result  replicate.Result
+	err     error
+	took    time.Duration
+	shared  int // events that this Sync answered
+}
+
+// level is Info for what went as it should, Warn for what someone may want to
+// know, Error for what someone must look at.
+func (r record) level() slog.Level {
+	switch {
+	case r.verdict.Outcome == DeadLetter:
+		return slog.LevelError
+	case r.verdict.Outcome == Retry, r.synced && r.result.Action == replicate.Conflict:
+		return slog.LevelWarn
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// log writes the one line of an event.
+func (p *Processor) log(ctx context.Context, r record) {
+	level := r.level()
+	if !p.opts.Log.Enabled(ctx, level) {
+		return
+	}
+	e := r.event
+	attrs := make([]slog.Attr, 0, 16)
+	text := func(name, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(name, printable(value)))
+		}
+	}
+	text("event", e.ID)
+	text("source", e.Source)
+	text("type", e.Type)
+	if e.Bucket != p.opts.Bucket {
+		text("bucket", e.Bucket)
+	}
+	text("key", e.Key)
+	text("version", e.Version)
+	text("sequencer", e.Sequencer)
+	if e.Deliveries > 0 {
+		attrs = append(attrs, slog.Int("deliveries", e.Deliveries))
+	}
+	attrs = append(attrs, slog.String("verdict", r.verdict.Outcome.String()))
+	text("reason", r.verdict.Reason)
+	if r.synced {
+		if r.err == nil {
+			attrs = append(attrs, slog.String("action", r.result.Action.String()))
+		}
+		attrs = append(attrs,
+			slog.Int64("bytes", r.result.Bytes),
+			slog.Int("attempts", r.result.Attempts),
+			slog.Int64("ms", r.took.Milliseconds()))
+	}
+	if r.synced && r.err == nil && !e.Time.IsZero() {
+		attrs = append(attrs, slog.Int64("lag_ms", p.opts.Now().Sub(e.Time).Milliseconds()))
+	}
+	if r.shared > 1 {
+		attrs = append(attrs, slog.Int("shared", r.shared))
+	}
+	if r.verdict.After > 0 {
+		attrs = append(attrs, slog.Int64("retry_after_ms", r.verdict.After.Milliseconds()))
+	}
+	if err := firstOf(r.err, e.Malformed); err != nil {
+		text("error", err.Error())
+	}
+	p.opts.Log.LogAttrs(ctx, level, "event", attrs...)
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printable quotes s as a Go string when it holds anything that a terminal
+// might act upon; so no key can forge a line or hide a part of it.
+func printable(s string) string {
+	plain := utf8.ValidString(s)
+	for _, r := range s {
+		plain = plain && unicode.IsPrint(r)
+	}
+	if plain {
+		return s
+	}
+	return strconv.QuoteToGraphic(s)
+}

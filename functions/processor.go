@@ -1,0 +1,185 @@
+package functions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/crossfade-io/crossfade/replicate"
+	"github.com/crossfade-io/crossfade/store"
+)
+
+// Syncer makes one key of the target equal to the source; *replicate.Replicator
+// is one.
+type Syncer interface {
+	Sync(ctx context.Context, key string, hint replicate.Hint) (replicate.Result, error)
+}
+
+// Options configure a Processor.
+type Options struct {
+	Bucket  string // the source's; events for another are refused. Required.
+	Prefix  string // of the source's keys; what is outside of it is acknowledged
+	Account string // of the bucket, for services that name one; "" accepts any
+
+	Now func() time.Time // the clock; required
+	Log *slog.Logger     // default: discard
+
+	Concurrency int // keys of one batch synced at once: default 16
+
+	// Timeout is how long the platform waits for one invocation. It counts from
+	// the call of Process; a deadline of the context, if sooner, goes first. 0
+	// means that only the context bounds the work.
+	Timeout time.Duration
+
+	// Margin is the time left between giving up and the platform's own limit,
+	// for aborting uploads and answering: default 3 s, at most a fifth of the
+	// time there is.
+	Margin time.Duration
+}
+
+const (
+	defaultConcurrency = 16
+	defaultMargin      = 3 * time.Second
+)
+
+// Processor turns events into Syncs and verdicts.
+type Processor struct {
+	sync Syncer
+	opts Options
+}
+
+// New returns a Processor that syncs the keys of one bucket.
+func New(s Syncer, opts Options) (*Processor, error) {
+	switch {
+	case s == nil:
+		return nil, errors.New("functions: no Syncer")
+	case opts.Bucket == "":
+		return nil, errors.New("functions: no bucket to accept events of")
+	case opts.Now == nil:
+		return nil, errors.New("functions: no clock")
+	case opts.Concurrency < 0 || opts.Timeout < 0 || opts.Margin < 0:
+		return nil, fmt.Errorf("functions: negative option (concurrency %d, timeout %s, margin %s)", opts.Concurrency, opts.Timeout, opts.Margin)
+	}
+	if opts.Concurrency == 0 {
+		opts.Concurrency = defaultConcurrency
+	}
+	if opts.Margin == 0 {
+		opts.Margin = defaultMargin
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Processor{sync: s, opts: opts}, nil
+}
+
+// work is one key to sync, and the events of the batch that ask for it.
+type work struct {
+	key    string // relative to the prefix
+	events []int
+	hint   replicate.Hint
+}
+
+// Process answers a batch of events, in its order. Each key is synced once,
+// after all its events were received, and they share the verdict. It logs one
+// line an event.
+func (p *Processor) Process(ctx context.Context, events []Event) []Verdict {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	verdicts := make([]Verdict, len(events))
+	byKey := map[string]*work{}
+	var todo []*work
+	for i, e := range events {
+		e = e.Checked()
+		key, v, settled := p.admit(e)
+		if settled {
+			verdicts[i] = v
+			p.log(ctx, record{event: e, verdict: v})
+			continue
+		}
+		w := byKey[key]
+		if w == nil {
+			w = &work{key: key, hint: e.hint()}
+			byKey[key] = w
+			todo = append(todo, w)
+		} else if w.hint != e.hint() {
+			w.hint = replicate.HintNone
+		}
+		w.events = append(w.events, i)
+	}
+	var g errgroup.Group
+	g.SetLimit(p.opts.Concurrency)
+	for _, w := range todo {
+		g.Go(func() error {
+			p.do(ctx, w, events, verdicts)
+			return nil
+		})
+	}
+	_ = g.Wait() // none returns an error: verdicts carry them
+	return verdicts
+}
+
+// do syncs one key and hands the verdict to its events.
+func (p *Processor) do(ctx context.Context, w *work, events []Event, verdicts []Verdict) {
+	start := p.opts.Now()
+	var res replicate.Result
+	err := ctx.Err() // the time may have gone by before its turn came
+	if err == nil {
+		res, err = p.sync.Sync(ctx, w.key, w.hint)
+	}
+	v := Judge(res, err)
+	took := p.opts.Now().Sub(start)
+	for _, i := range w.events {
+		verdicts[i] = v
+		p.log(ctx, record{event: events[i], verdict: v, synced: true, result: res, err: err, took: took, shared: len(w.events)})
+	}
+}
+
+// admit settles the checked events that need no Sync, and returns the key,
+// relative to the prefix, of those that do.
+func (p *Processor) admit(e Event) (key string, v Verdict, settled bool) {
+	if e.Ignored != "" {
+		return "", Verdict{Outcome: Ack, Reason: e.Ignored}, true
+	}
+	if e.Malformed != nil {
+		return "", Verdict{Outcome: DeadLetter, Kind: store.Invalid, Reason: "malformed"}, true
+	}
+	if e.Bucket != p.opts.Bucket {
+		return "", Verdict{Outcome: DeadLetter, Kind: store.Invalid, Reason: "another bucket"}, true
+	}
+	if p.opts.Account != "" && e.Account != p.opts.Account {
+		return "", Verdict{Outcome: DeadLetter, Kind: store.Invalid, Reason: "another account"}, true
+	}
+	key, inside := strings.CutPrefix(e.Key, p.opts.Prefix)
+	switch {
+	case !inside || key == "":
+		return "", Verdict{Outcome: Ack, Reason: reasonOutside}, true
+	case strings.HasPrefix(key, store.ControlPrefix):
+		return "", Verdict{Outcome: Ack, Reason: "control object"}, true
+	}
+	return key, Verdict{}, false
+}
+
+// reasonOutside marks events of keys outside the prefix, so that logs can be
+// counted by it.
+const reasonOutside = "outside the prefix"
+
+// bound limits ctx to a little less than the platform gives.
+func (p *Processor) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	now := p.opts.Now()
+	deadline, ok := ctx.Deadline()
+	if p.opts.Timeout > 0 {
+		if own := now.Add(p.opts.Timeout); !ok || own.Before(deadline) {
+			deadline, ok = own, true
+		}
+	}
+	if !ok {
+		return ctx, func() {}
+	}
+	margin := min(p.opts.Margin, deadline.Sub(now)/5)
+	return context.WithDeadline(ctx, deadline.Add(-margin))
+}

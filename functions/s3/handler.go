@@ -1,0 +1,130 @@
+// Package s3 is the function on AWS Lambda: S3 notifications that Lambda gets
+// from the bucket directly, or from an SQS queue between the two.
+//
+// Through SQS the answer is a partial batch response, so the event source
+// mapping needs ReportBatchItemFailures. A message that no retry can help is
+// answered as a failure too, for SQS knows no other answer that keeps it: the
+// queue's redrive policy moves it to the dead-letter queue after
+// maxReceiveCount deliveries. Without a redrive policy it comes back until its
+// retention ends.
+//
+// Directly, any event that is not done fails the invocation: Lambda tries it
+// twice more, then sends it to the function's on-failure destination.
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/crossfade-io/crossfade/functions"
+)
+
+// Handler answers Lambda's invocations; it is a lambda.Handler.
+type Handler struct {
+	proc *functions.Processor
+}
+
+// New returns the handler that hands events to proc.
+func New(proc *functions.Processor) *Handler { return &Handler{proc: proc} }
+
+// message is one message of an SQS batch.
+type message struct {
+	ID          string            `json:"messageId"`
+	Body        string            `json:"body"`
+	EventSource string            `json:"eventSource"`
+	Attributes  map[string]string `json:"attributes"`
+}
+
+// deliveries is how often SQS has handed the message out, 0 when it is not
+// told.
+func (m message) deliveries() int {
+	n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Invoke handles one invocation, told apart by the shape of its payload: a
+// batch of SQS messages yields an events.SQSEventResponse, a notification null.
+func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	if !isBatch(payload) {
+		return []byte("null"), h.direct(ctx, payload)
+	}
+	batch, err := decodeBatch(payload)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(h.batch(ctx, batch))
+}
+
+// isBatch reports whether payload is from an SQS event source mapping. What
+// cannot be read is not; the decoder of notifications will say what is wrong.
+func isBatch(payload []byte) bool {
+	var d struct {
+		Records []struct {
+			EventSource string `json:"eventSource"`
+		} `json:"Records"`
+	}
+	return json.Unmarshal(payload, &d) == nil && len(d.Records) > 0 && d.Records[0].EventSource == "aws:sqs"
+}
+
+// decodeBatch returns the messages of an SQS batch. An error fails the whole of
+// it: a message without its id cannot be answered singly.
+func decodeBatch(payload []byte) ([]message, error) {
+	var b struct {
+		Records []message `json:"Records"`
+	}
+	if err := json.Unmarshal(payload, &b); err != nil {
+		return nil, fmt.Errorf("the SQS batch cannot be read: %w", err)
+	}
+	for _, m := range b.Records {
+		if m.ID == "" || m.EventSource != "aws:sqs" {
+			return nil, errors.New("the SQS batch has a record without messageId or of another source")
+		}
+	}
+	return b.Records, nil
+}
+
+// batch processes the events of all messages together, so that a key is synced
+// once however many messages name it.
+func (h *Handler) batch(ctx context.Context, batch []message) events.SQSEventResponse {
+	var all []functions.Event
+	end := make([]int, len(batch)) // of each message's events in all
+	for i, m := range batch {
+		for _, e := range Decode([]byte(m.Body)) {
+			e.ID, e.Deliveries = m.ID, m.deliveries()
+			all = append(all, e)
+		}
+		end[i] = len(all)
+	}
+	verdicts := h.proc.Process(ctx, all)
+	res := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
+	for i, start := 0, 0; i < len(batch); i, start = i+1, end[i] {
+		if functions.Worst(verdicts[start:end[i]]...).Outcome != functions.Ack {
+			res.BatchItemFailures = append(res.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: batch[i].ID})
+		}
+	}
+	return res
+}
+
+// direct processes a notification that Lambda got from S3 itself.
+func (h *Handler) direct(ctx context.Context, doc []byte) error {
+	verdicts := h.proc.Process(ctx, Decode(doc))
+	worst := functions.Worst(verdicts...)
+	if worst.Outcome == functions.Ack {
+		return nil
+	}
+	failed := 0
+	for _, v := range verdicts {
+		if v.Outcome != functions.Ack {
+			failed++
+		}
+	}
+	return fmt.Errorf("%d of %d events not done: %s: %s", failed, len(verdicts), worst.Outcome, worst.Reason)
+}
