@@ -33,11 +33,11 @@ func (s *syncing) copy(ctx context.Context, src, dst *store.Object, body *store.
 			return nil, err
 		}
 		defer closeReader(opened)
+		if opened.Size != src.Size {
+			s.readErr = s.errorf(s.key, store.Precondition, "the source changed without a change of its version")
+			return nil, s.readErr
+		}
 		body = opened
-	}
-	src = &body.Object // the attributes that belong to these bytes
-	if src.Size > s.opts.SmallBytes {
-		return src, s.copyLarge(ctx, src, cond)
 	}
 	data := make([]byte, src.Size)
 	sums, err := readWhole(body, data)

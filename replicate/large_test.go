@@ -77,3 +77,41 @@ func TestLargeReadsArePinned(t *testing.T) {
 	}
 	w.wantEqual()
 }
+
+// coy does not tell Cache-Control when it is opened, as GCS's XML API does not
+// for a value that is also its default.
+type coy struct{ store.Store }
+
+func (c coy) Open(ctx context.Context, key string, opts store.ReadOptions) (*store.Reader, error) {
+	r, err := c.Store.Open(ctx, key, opts)
+	if r != nil {
+		r.CacheControl = ""
+	}
+	return r, err
+}
+
+func TestAttributesThatOnlyHeadTells(t *testing.T) {
+	t.Parallel()
+	for _, hint := range []replicate.Hint{replicate.HintNone, replicate.HintNew} {
+		for _, small := range []int64{1 << 20, -1} {
+			for _, updates := range []bool{false, true} {
+				w := newWorld(t, nil)
+				var target store.Store = uniqueSpy{w.dst}
+				if updates {
+					target = updatingSpy{uniqueSpy{w.dst}}
+				}
+				r, err := replicate.New(coy{w.src}, target, replicate.Options{SourceID: "gs://src/", TargetID: "s3://dst/", SmallBytes: small})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, body := range []string{"first", "second"} {
+					w.write(body)
+					if res, err := r.Sync(t.Context(), key, hint); err != nil || res.Attempts > 2 {
+						t.Fatalf("hint %d, small %d, updates %v, %s: %+v, %v", hint, small, updates, body, res, err)
+					}
+					w.wantEqual()
+				}
+			}
+		}
+	}
+}

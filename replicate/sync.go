@@ -92,9 +92,11 @@ func (s *syncing) round(ctx context.Context) (done bool, err error) {
 
 // readSource returns the source object, nil where it definitely is not there,
 // and its open body where a copy is likely. A HEAD is not believed that there is
-// nothing: S3 answers it alike for a missing bucket.
+// nothing: S3 answers it alike for a missing bucket. After a first round it is
+// believed on attributes: some cannot be told from defaults in the headers of a
+// GET (Cache-Control on GCS's XML API).
 func (s *syncing) readSource(ctx context.Context, dst *store.Object) (*store.Object, *store.Reader, error) {
-	if dst != nil && s.hint == HintNone {
+	if dst != nil && (s.hint == HintNone || s.res.Attempts > 1) {
 		src, err := head(ctx, s.src, s.key)
 		if err != nil || src != nil {
 			return src, nil, err

@@ -64,7 +64,7 @@ func (s *Store) rawObject(o *rawstorage.Object) (*store.Object, error) {
 	}
 	return &store.Object{
 		Key:     strings.TrimPrefix(o.Name, s.prefix),
-		Size:    int64(o.Size), //nolint:gosec // at most 5 TiB
+		Size:    int64(o.Size),
 		Version: versionOf(o.Generation, o.Metageneration),
 		ModTime: created,
 		Attrs: store.Attrs{
@@ -114,10 +114,8 @@ func headerObject(key string, h http.Header) (o store.Object, exact bool, err er
 	if err != nil {
 		return o, false, fmt.Errorf("the response tells no generation: %w", err)
 	}
-	meta, err := strconv.ParseInt(h.Get("X-Goog-Metageneration"), 10, 64)
-	if err != nil {
-		return o, false, fmt.Errorf("the response tells no metageneration: %w", err)
-	}
+	// Emulators tell no metageneration here; 0 then stands for unknown.
+	meta, metaErr := strconv.ParseInt(h.Get("X-Goog-Metageneration"), 10, 64)
 	modified, err := http.ParseTime(h.Get("Last-Modified"))
 	if err != nil {
 		return o, false, fmt.Errorf("the response tells no time: %w", err)
@@ -144,7 +142,7 @@ func headerObject(key string, h http.Header) (o store.Object, exact bool, err er
 			}
 		}
 	}
-	exact = exactHeader(o.ContentType) && exactHeader(o.ContentEncoding) && exactHeader(o.ContentDisposition) && exactHeader(o.ContentLanguage)
+	exact = metaErr == nil && exactHeader(o.ContentType) && exactHeader(o.ContentEncoding) && exactHeader(o.ContentDisposition) && exactHeader(o.ContentLanguage)
 	exact = exactCacheControl(&o.CacheControl) && exact
 	raw := map[string]string{}
 	for name, values := range h {

@@ -78,7 +78,7 @@ type upload struct {
 // insert makes the call. Every upload is sent on its conditions, and tried
 // again as often as Options say.
 func (u *upload) insert(ctx context.Context, media io.Reader, opts ...googleapi.MediaOption) (*rawstorage.Object, error) {
-	tries := &budget{max: int32(u.s.opts.Attempts) - 1} //nolint:gosec // a handful
+	tries := &budget{max: int32(u.s.opts.Attempts) - 1}
 	tries.reset()
 	opts = append(opts, googleapi.ContentType(u.resource.ContentType))
 	call := u.s.client.raw.Objects.Insert(u.s.bucket, u.resource).Context(ctx).Name(u.resource.Name).Projection("noAcl").

@@ -79,22 +79,17 @@ func (s *Store) reader(ctx context.Context, key, name string, opts store.ReadOpt
 		return fail(store.Corrupt, errors.New("the server decoded the object's gzip though it was asked not to"))
 	}
 	o, exact, err := headerObject(key, seen.header)
+	if err == nil && !exact {
+		o, err = s.exact(ctx, key, name, r.Attrs)
+	}
+	if e, ok := errors.AsType[*store.Error](err); ok {
+		return nil, e
+	}
 	switch {
 	case err != nil:
 		return fail(store.Unknown, err)
 	case opts.Version != "" && o.Version != opts.Version:
 		return fail(store.Precondition, errors.New("the server sent another version than the pinned one"))
-	case !exact:
-		conds, _ := conditions(o.Version)
-		attrs, err := s.handle.Object(name).If(conds).Attrs(ctx)
-		if err != nil {
-			e := s.fail("open", key, err)
-			if e.Kind == store.NotFound {
-				e.Kind = store.Precondition // it was there a moment ago
-			}
-			return nil, e
-		}
-		o = *s.object(attrs)
 	}
 	body := &body{s: s, key: key, r: r, left: max(o.Size-opts.Offset, 0)}
 	if opts.Length > 0 {
@@ -104,6 +99,23 @@ func (s *Store) reader(ctx context.Context, key, name string, opts store.ReadOpt
 		body.want, body.crc = binary.BigEndian.Uint32(o.Checksums.CRC32C), crc32.New(castagnoli)
 	}
 	return &store.Reader{Object: o, Body: body}, nil
+}
+
+// exact asks for the attributes of the version that is being read.
+func (s *Store) exact(ctx context.Context, key, name string, reading storage.ReaderObjectAttrs) (store.Object, error) {
+	conds := storage.Conditions{GenerationMatch: reading.Generation, MetagenerationMatch: reading.Metageneration}
+	attrs, err := s.handle.Object(name).If(conds).Attrs(ctx)
+	if err != nil {
+		e := s.fail("open", key, err)
+		if errors.Is(err, storage.ErrObjectNotExist) {
+			e.Kind = store.Precondition // it was there a moment ago
+		}
+		return store.Object{}, e
+	}
+	if attrs.Generation != reading.Generation {
+		return store.Object{}, s.unmet("open", key, errors.New("the object was replaced while it was opened"))
+	}
+	return *s.object(attrs), nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -181,6 +181,17 @@ func TestDamagedReads(t *testing.T) {
 			}
 		})
 	}
+	// Emulators tell no metageneration: the attributes are then asked for.
+	r.with(change(func(rec *httptest.ResponseRecorder) { rec.Header().Del("X-Goog-Metageneration") }), func() {
+		head := r.must(t)(r.Head(t.Context(), "k"))
+		o, err := r.Open(t.Context(), "k", store.ReadOptions{Version: head.Version})
+		if err != nil || o.Version != head.Version {
+			t.Errorf("no metageneration: %+v, error %v", o, err)
+		}
+		if err == nil {
+			_ = o.Body.Close()
+		}
+	})
 	other := change(func(rec *httptest.ResponseRecorder) { rec.Header().Set("X-Goog-Generation", "5") })
 	v := r.must(t)(r.Head(t.Context(), "k")).Version
 	r.with(other, func() {

@@ -2,6 +2,7 @@ package cloudsim
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,8 +23,8 @@ type gcsQuery struct {
 	prefix, delimiter, end string
 	from                   string // the least name to look at
 	limit                  int
-	trailing               bool // includeTrailingDelimiter
-	fields                 map[string]bool
+	trailing               bool                 // includeTrailingDelimiter
+	clear                  []func(*gcsResource) // of the fields that are not wanted
 }
 
 // listObjects is objects.list: ascending byte order, startOffset inclusive,
@@ -47,8 +48,8 @@ func (g *gcsFace) listObjects(w http.ResponseWriter, r *http.Request, c *gcsCall
 	n := 0
 	emit := func(o *Object) {
 		res := newGCSResource(base, b.Name, o)
-		if q.fields != nil {
-			res.keep(q.fields)
+		for _, unwanted := range q.clear {
+			unwanted(res)
 		}
 		out.Items = append(out.Items, res)
 	}
@@ -115,7 +116,7 @@ func parseGCSQuery(c *gcsCall) (gcsQuery, error) {
 		prefix: c.query.Get("prefix"), delimiter: c.query.Get("delimiter"),
 		from: c.query.Get("startOffset"), end: c.query.Get("endOffset"), limit: gcsPage,
 		trailing: c.query.Get("includeTrailingDelimiter") == "true",
-		fields:   gcsFields(c.query.Get("fields")),
+		clear:    gcsUnwanted(c.query.Get("fields")),
 	}
 	if s := c.query.Get("maxResults"); s != "" {
 		n, err := strconv.Atoi(s)
@@ -168,19 +169,19 @@ func gcsAfterPrefix(p string) string {
 	return p[:len(p)-1] + string([]byte{p[len(p)-1] + 1})
 }
 
-// gcsFields reads what a fields parameter selects of the items, as in
-// "nextPageToken,items(name,size)"; nil selects all.
-func gcsFields(s string) map[string]bool {
-	_, rest, ok := strings.Cut(s, "items(")
+// gcsUnwanted reads what a fields parameter selects of the items, as in
+// "nextPageToken,items(name,size)", and returns what takes away the rest.
+func gcsUnwanted(fields string) []func(*gcsResource) {
+	_, rest, ok := strings.Cut(fields, "items(")
 	if !ok {
 		return nil
 	}
-	inner, _, _ := strings.Cut(rest, ")")
-	want := map[string]bool{}
-	for name := range strings.SplitSeq(inner, ",") {
-		want[strings.TrimSpace(name)] = true
+	selection, _, _ := strings.Cut(rest, ")")
+	clears := gcsFieldClears()
+	for name := range strings.SplitSeq(selection, ",") {
+		delete(clears, strings.TrimSpace(name))
 	}
-	return want
+	return slices.Collect(maps.Values(clears))
 }
 
 // gcsVersions returns all generations below prefix, by name and then by age.

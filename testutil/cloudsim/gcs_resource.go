@@ -90,36 +90,41 @@ func gcsCRC(sum uint32) string {
 // gcsETag is the JSON API's: a protocol buffer of generation and
 // metageneration, in base64.
 func gcsETag(o *Object) string {
-	b := binary.AppendUvarint([]byte{1 << 3}, uint64(o.Generation))     //nolint:gosec // positive
-	b = binary.AppendUvarint(append(b, 2<<3), uint64(o.Metageneration)) //nolint:gosec // positive
+	b := binary.AppendUvarint([]byte{1 << 3}, uint64(o.Generation))
+	b = binary.AppendUvarint(append(b, 2<<3), uint64(o.Metageneration))
 	return base64.StdEncoding.EncodeToString(b)
 }
 
 // gcsBase is the URL that the request came to.
 func gcsBase(r *http.Request) string { return "http://" + r.Host }
 
-// keep clears the fields that the fields parameter did not ask for.
-func (r *gcsResource) keep(want map[string]bool) {
-	for name, field := range map[string]*string{
-		"kind": &r.Kind, "id": &r.ID, "selfLink": &r.SelfLink, "mediaLink": &r.MediaLink,
-		"name": &r.Name, "bucket": &r.Bucket, "generation": &r.Generation,
-		"metageneration": &r.Metageneration, "contentType": &r.ContentType,
-		"cacheControl": &r.CacheControl, "contentEncoding": &r.ContentEncoding,
-		"contentDisposition": &r.ContentDisposition, "contentLanguage": &r.ContentLanguage,
-		"storageClass": &r.StorageClass, "size": &r.Size, "crc32c": &r.CRC32C,
-		"md5Hash": &r.MD5Hash, "etag": &r.ETag, "timeCreated": &r.TimeCreated,
-		"updated": &r.Updated, "timeFinalized": &r.TimeFinalized,
-		"timeStorageClassUpdated": &r.TimeStorageClassUpdated,
-	} {
-		if !want[name] {
-			*field = ""
-		}
-	}
-	if !want["metadata"] {
-		r.Metadata = nil
-	}
-	if !want["componentCount"] {
-		r.ComponentCount = 0
+// gcsFieldClears names the fields of a resource and how to clear each.
+func gcsFieldClears() map[string]func(*gcsResource) {
+	return map[string]func(*gcsResource){
+		"kind":                    func(r *gcsResource) { r.Kind = "" },
+		"id":                      func(r *gcsResource) { r.ID = "" },
+		"selfLink":                func(r *gcsResource) { r.SelfLink = "" },
+		"mediaLink":               func(r *gcsResource) { r.MediaLink = "" },
+		"name":                    func(r *gcsResource) { r.Name = "" },
+		"bucket":                  func(r *gcsResource) { r.Bucket = "" },
+		"generation":              func(r *gcsResource) { r.Generation = "" },
+		"metageneration":          func(r *gcsResource) { r.Metageneration = "" },
+		"contentType":             func(r *gcsResource) { r.ContentType = "" },
+		"cacheControl":            func(r *gcsResource) { r.CacheControl = "" },
+		"contentEncoding":         func(r *gcsResource) { r.ContentEncoding = "" },
+		"contentDisposition":      func(r *gcsResource) { r.ContentDisposition = "" },
+		"contentLanguage":         func(r *gcsResource) { r.ContentLanguage = "" },
+		"metadata":                func(r *gcsResource) { r.Metadata = nil },
+		"storageClass":            func(r *gcsResource) { r.StorageClass = "" },
+		"size":                    func(r *gcsResource) { r.Size = "" },
+		"crc32c":                  func(r *gcsResource) { r.CRC32C = "" },
+		"md5Hash":                 func(r *gcsResource) { r.MD5Hash = "" },
+		"etag":                    func(r *gcsResource) { r.ETag = "" },
+		"componentCount":          func(r *gcsResource) { r.ComponentCount = 0 },
+		"timeCreated":             func(r *gcsResource) { r.TimeCreated = "" },
+		"updated":                 func(r *gcsResource) { r.Updated = "" },
+		"timeStorageClassUpdated": func(r *gcsResource) { r.TimeStorageClassUpdated = "" },
+		"timeFinalized":           func(r *gcsResource) { r.TimeFinalized = "" },
 	}
 }
 
