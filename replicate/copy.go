@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -125,7 +126,7 @@ func (p *pinned) Open(ctx context.Context, offset, length int64) (io.ReadCloser,
 
 // note keeps the first error that is the source's own.
 func (p *pinned) note(err error) error {
-	if err != nil && err != io.EOF && !isContext(err) {
+	if err != nil && !errors.Is(err, io.EOF) && !isContext(err) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.err == nil {

@@ -54,8 +54,10 @@ func TestPlan(t *testing.T) {
 		{"up to date", src, ours, same(Skip)},
 		{"up to date, target tells no checksums", src, with(ours, noSums), same(Skip)},
 		{"up to date, nobody knows checksums", with(src, noSums), copyOf(testEnds.Source, with(src, noSums)), same(Skip)},
-		{"up to date, content type filled in by the cloud", with(src, func(o *store.Object) { o.ContentType = "" }),
-			with(copyOf(testEnds.Source, with(src, func(o *store.Object) { o.ContentType = "" })), func(o *store.Object) { o.ContentType = "binary/octet-stream" }), same(Skip)},
+		{
+			"up to date, content type filled in by the cloud", with(src, func(o *store.Object) { o.ContentType = "" }),
+			with(copyOf(testEnds.Source, with(src, func(o *store.Object) { o.ContentType = "" })), func(o *store.Object) { o.ContentType = "binary/octet-stream" }), same(Skip),
+		},
 		{"up to date, stamp's name in another case", src, with(ours, func(o *store.Object) {
 			o.Metadata["Crossfade"] = o.Metadata[StampName]
 			delete(o.Metadata, StampName)
@@ -69,17 +71,23 @@ func TestPlan(t *testing.T) {
 		{"both empty, other version", object("k", "", "v2"), copyOf(testEnds.Source, object("k", "", "v1")), same(UpdateMetadata)},
 		{"foreign", src, foreign, [6]Action{Conflict, Conflict, Copy, Conflict, Conflict, Copy}},
 		{"foreign, equal", src, equalForeign, [6]Action{Skip, UpdateMetadata, UpdateMetadata, Skip, UpdateMetadata, UpdateMetadata}},
-		{"foreign, equal bytes, other attributes", src, with(equalForeign, func(o *store.Object) { o.CacheControl = "no-store" }),
-			[6]Action{Conflict, UpdateMetadata, UpdateMetadata, Conflict, UpdateMetadata, UpdateMetadata}},
+		{
+			"foreign, equal bytes, other attributes", src, with(equalForeign, func(o *store.Object) { o.CacheControl = "no-store" }),
+			[6]Action{Conflict, UpdateMetadata, UpdateMetadata, Conflict, UpdateMetadata, UpdateMetadata},
+		},
 		{"foreign, same size, equality not provable", src, with(equalForeign, noSums), [6]Action{Conflict, Conflict, Copy, Conflict, Conflict, Copy}},
 		{"foreign: another migration's, equal", src, copyOf("s3://elsewhere/", src), [6]Action{Skip, UpdateMetadata, UpdateMetadata, Skip, UpdateMetadata, UpdateMetadata}},
 		{"foreign: another migration's, other bytes", object("k", "newer", "v2"), copyOf("s3://elsewhere/", src), [6]Action{Conflict, Conflict, Copy, Conflict, Conflict, Copy}},
-		{"foreign: stamp copied along from another key", src, with(copyOf(testEnds.Source, object("other", "bytes", "v1")), func(o *store.Object) { o.Key = "k" }),
-			[6]Action{Conflict, Conflict, Copy, Conflict, Conflict, Copy}},
+		{
+			"foreign: stamp copied along from another key", src, with(copyOf(testEnds.Source, object("other", "bytes", "v1")), func(o *store.Object) { o.Key = "k" }),
+			[6]Action{Conflict, Conflict, Copy, Conflict, Conflict, Copy},
+		},
 		{"foreign: bytes changed after stamping", src, with(ours, func(o *store.Object) { o.Checksums = foreign.Checksums }), [6]Action{Conflict, Conflict, Copy, Conflict, Conflict, Copy}},
 		{"foreign: size changed after stamping", src, with(ours, func(o *store.Object) { o.Size = 99; noSums(o) }), [6]Action{Conflict, Conflict, Copy, Conflict, Conflict, Copy}},
-		{"foreign: damaged stamp", src, with(equalForeign, func(o *store.Object) { o.Metadata[StampName] = "v1 from=" }),
-			[6]Action{Skip, UpdateMetadata, UpdateMetadata, Skip, UpdateMetadata, UpdateMetadata}},
+		{
+			"foreign: damaged stamp", src, with(equalForeign, func(o *store.Object) { o.Metadata[StampName] = "v1 from=" }),
+			[6]Action{Skip, UpdateMetadata, UpdateMetadata, Skip, UpdateMetadata, UpdateMetadata},
+		},
 		{"gone", nil, ours, [6]Action{Delete, Delete, Delete, Skip, Skip, Skip}},
 		{"gone, older copy", nil, older, [6]Action{Delete, Delete, Delete, Skip, Skip, Skip}},
 		{"gone, foreign", nil, foreign, [6]Action{Conflict, Conflict, Delete, Conflict, Conflict, Skip}},

@@ -178,7 +178,7 @@ func TestLargeOverHTTP(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer rd.Body.Close() //nolint:errcheck // a reader
+				defer rd.Body.Close()
 				got, err := io.ReadAll(rd.Body)
 				if err != nil || !bytes.Equal(got, body) {
 					t.Fatalf("%d bytes, %v", len(got), err)

@@ -159,7 +159,7 @@ func (w *world) read(s *spy) (string, *store.Object) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer r.Body.Close() //nolint:errcheck // a reader
+	defer r.Body.Close()
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
 		w.t.Fatal(err)

@@ -70,7 +70,7 @@ func (s *syncing) round(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 		if body != nil && body.Size <= s.opts.SmallBytes {
-			defer body.Body.Close() //nolint:errcheck // a reader
+			defer body.Body.Close()
 			return s.act(ctx, &body.Object, nil, body)
 		}
 		// A large body is not sent on a guess, and the source must be read
@@ -215,7 +215,7 @@ func (s *syncing) open(ctx context.Context) (*store.Reader, error) {
 
 func closeReader(r *store.Reader) {
 	if r != nil {
-		r.Body.Close() //nolint:errcheck // a reader
+		r.Body.Close()
 	}
 }
 

@@ -1,0 +1,133 @@
+// Command bench measures crossfade: a backfill from S3 to S3 on a real server
+// beside rclone sync at the same concurrency, the events per second of one
+// function beside a plain loop of GET and PUT, and the ceilings of cloudsim.
+// `make bench` runs it; docs/benchmarks.md says how to read it.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	objects     int
+	size        int64
+	large       int
+	largeSize   int64
+	concurrency int
+	rounds      int
+	seconds     float64
+	dir         string
+	crossfade   string
+	rclone      string
+	json        bool
+	parts       string
+}
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == measureVerb {
+		os.Exit(measureChild(os.Args[2], os.Args[3:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.IntVar(&o.objects, "objects", 8000, "small objects")
+	f.Int64Var(&o.size, "size", 4096, "bytes of a small object")
+	f.IntVar(&o.large, "large", 4, "large objects")
+	f.Int64Var(&o.largeSize, "large-size", 128<<20, "bytes of a large object")
+	f.IntVar(&o.concurrency, "concurrency", 64, "keys in work at once, for both tools")
+	f.IntVar(&o.rounds, "rounds", 3, "rounds; medians are reported")
+	f.Float64Var(&o.seconds, "seconds", 3, "seconds for each measurement in this process")
+	f.StringVar(&o.dir, "dir", "", "directory of the server's data; empty: memory if there is enough, else the temporary directory")
+	f.StringVar(&o.crossfade, "crossfade", "bin/crossfade", "the crossfade to measure")
+	f.StringVar(&o.rclone, "rclone", ".cache/bin/rclone", "the rclone to measure")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+	f.StringVar(&o.parts, "parts", "small,large,function,cloudsim", "what to measure")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 || o.rounds < 1 || o.objects < 1 || o.large < 1 || o.concurrency < 1 {
+		return errors.New("wrong use; see --help")
+	}
+	parts, err := parseParts(o.parts)
+	if err != nil {
+		return err
+	}
+	rep := report{
+		Machine: machine{CPUs: runtime.NumCPU(), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()},
+		Options: reported{Objects: o.objects, Size: o.size, Large: o.large, LargeSize: o.largeSize, Concurrency: o.concurrency, Rounds: o.rounds},
+	}
+	if parts["small"] || parts["large"] {
+		if err := contests(ctx, o, parts, &rep); err != nil {
+			return err
+		}
+	}
+	d := time.Duration(o.seconds * float64(time.Second))
+	if parts["function"] {
+		if rep.Function, err = functionRates(ctx, d); err != nil {
+			return fmt.Errorf("function: %w", err)
+		}
+	}
+	if parts["cloudsim"] {
+		if rep.Cloudsim, err = cloudsimRates(ctx, d, o.concurrency); err != nil {
+			return fmt.Errorf("cloudsim: %w", err)
+		}
+	}
+	if o.json {
+		e := json.NewEncoder(os.Stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(rep)
+	}
+	return rep.print(os.Stdout)
+}
+
+// absolute makes the paths of the tools independent of the working directory
+// and checks that they are there.
+func (o *options) absolute() error {
+	for _, p := range []*string{&o.crossfade, &o.rclone} {
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(abs); err != nil {
+			return fmt.Errorf("%w: run make bench, which builds it", err)
+		}
+		*p = abs
+	}
+	return nil
+}
+
+// parseParts reads the list of what to measure.
+func parseParts(list string) (map[string]bool, error) {
+	parts := map[string]bool{}
+	for p := range strings.SplitSeq(list, ",") {
+		switch p {
+		case "small", "large", "function", "cloudsim":
+			parts[p] = true
+		default:
+			return nil, fmt.Errorf("--parts: %q is none of small, large, function, cloudsim", p)
+		}
+	}
+	return parts, nil
+}
