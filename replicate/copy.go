@@ -75,7 +75,7 @@ func readWhole(r *store.Reader, data []byte) (store.Checksums, error) {
 func (s *syncing) copyLarge(ctx context.Context, src *store.Object, cond store.Condition) error {
 	content := &pinned{src: s.src, object: src}
 	_, err := s.dst.Put(ctx, s.key, content, store.PutOptions{
-		If: cond, Attrs: carried(src.Attrs, newStamp(s.ends.Source, src, src.Checksums)), Checksums: src.Checksums,
+		If: cond, Attrs: carried(src.Attrs, newStamp(s.ends.Source, src, src.Checksums)), Checksums: src.Checksums.Cheapest(),
 	})
 	if err != nil {
 		if ctx.Err() == nil {

@@ -93,6 +93,19 @@ func (c Checksums) Differ(d Checksums) string {
 // Known reports whether there is any checksum.
 func (c Checksums) Known() bool { return c.CRC32C != nil || c.CRC64NVME != nil || c.MD5 != nil }
 
+// Cheapest keeps the one checksum that costs least to compute. Each proves the
+// same of bytes that come over a network, so a large body need not pay for all.
+func (c Checksums) Cheapest() Checksums {
+	switch {
+	case c.CRC32C != nil:
+		return Checksums{CRC32C: c.CRC32C}
+	case c.CRC64NVME != nil:
+		return Checksums{CRC64NVME: c.CRC64NVME}
+	default:
+		return Checksums{MD5: c.MD5}
+	}
+}
+
 // Comparable reports whether c and d have a checksum of one sort in common.
 func (c Checksums) Comparable(d Checksums) bool {
 	return c.CRC32C != nil && d.CRC32C != nil ||

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -36,6 +37,25 @@ func TestKnownSums(t *testing.T) {
 	}
 	if got := base64.StdEncoding.EncodeToString(store.ChecksumsOf([]byte("123456789"), every).CRC64NVME); got != "rosUhgp5mIg=" {
 		t.Errorf("S3 writes the CRC64NVME of 123456789 as rosUhgp5mIg=, got %s", got)
+	}
+}
+
+func TestCheapest(t *testing.T) {
+	t.Parallel()
+	c := store.ChecksumsOf([]byte("x"), every)
+	for _, want := range []store.Checksums{{CRC32C: c.CRC32C}, {CRC64NVME: c.CRC64NVME}, {MD5: c.MD5}, {}} {
+		got := c.Cheapest()
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		switch {
+		case got.CRC32C != nil:
+			c.CRC32C = nil
+		case got.CRC64NVME != nil:
+			c.CRC64NVME = nil
+		default:
+			c.MD5 = nil
+		}
 	}
 }
 

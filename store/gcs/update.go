@@ -3,6 +3,7 @@ package gcs
 import (
 	"context"
 	"errors"
+	"time"
 
 	"cloud.google.com/go/storage"
 	gax "github.com/googleapis/gax-go/v2"
@@ -37,6 +38,9 @@ func (s *Store) UpdateMetadata(ctx context.Context, key string, attrs store.Attr
 		}
 		changed, err := s.patch(ctx, name, *resource, cur)
 		if err == nil {
+			if changed.TimeCreated == "" { // fake-gcs-server leaves it out
+				changed.TimeCreated = cur.Created.Format(time.RFC3339Nano)
+			}
 			o, err := s.rawObject(changed)
 			if err != nil {
 				return nil, s.fail("update", key, err)

@@ -59,8 +59,9 @@ var codes = map[string]store.Kind{
 
 	"InvalidObjectState": store.Archived,
 
-	"EntityTooLarge":   store.TooLarge,
-	"MetadataTooLarge": store.TooLarge,
+	"EntityTooLarge":               store.TooLarge,
+	"MetadataTooLarge":             store.TooLarge,
+	"RequestHeaderSectionTooLarge": store.TooLarge,
 
 	"BadDigest":                   store.Corrupt,
 	"IncompleteBody":              store.Corrupt,
@@ -79,6 +80,12 @@ var codes = map[string]store.Kind{
 	"MethodNotAllowed":    store.Invalid,
 	"NotImplemented":      store.Invalid,
 	"ExcessHeaderValues":  store.Invalid,
+
+	// A gateway that keeps objects as files: the key cannot be one beside the
+	// others that there are.
+	"DirectoryObjectContainsData": store.Invalid,
+	"ExistingObjectIsDirectory":   store.Invalid,
+	"ObjectParentIsFile":          store.Invalid,
 
 	"InternalError":      store.Unavailable,
 	"OperationAborted":   store.Unavailable,

@@ -34,7 +34,7 @@ func contests(ctx context.Context, o options, parts map[string]bool, rep *report
 		}
 	}()
 	rep.Options.Dir = filepath.Dir(dir)
-	server, err := servers.Versitygw(ctx, servers.Options{Dir: dir})
+	server, err := servers.Versitygw(ctx, servers.Options{Dir: dir, TLS: !o.http})
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,11 @@ func contests(ctx context.Context, o options, parts map[string]bool, rep *report
 			err = serr
 		}
 	}()
-	c := &contest{options: o, dir: dir, server: server, seeder: newSeeder(server.URL)}
+	client, err := server.HTTPClient()
+	if err != nil {
+		return err
+	}
+	c := &contest{options: o, dir: dir, server: server, seeder: newSeeder(server.URL, client)}
 	for _, s := range []struct {
 		name    string
 		objects int
@@ -158,10 +162,19 @@ func (c *contest) rcloneEnv() []string {
 	return env
 }
 
+// trust makes a tool believe the server's certificate, whatever the caller's
+// environment says of others.
+func (c *contest) trust() []string {
+	if c.server.CA == "" {
+		return nil
+	}
+	return []string{"SSL_CERT_FILE=" + c.server.CA, "AWS_CA_BUNDLE=" + c.server.CA}
+}
+
 // once runs a tool once.
 func (c *contest) once(ctx context.Context, t tool, source, target string) (result, error) {
 	before := cpuOf(c.server.PID())
-	u, out, err := measured(ctx, t.argv(source, target), t.env, filepath.Join(c.dir, t.name+".log"))
+	u, out, err := measured(ctx, t.argv(source, target), append(t.env, c.trust()...), filepath.Join(c.dir, t.name+".log"))
 	if err != nil {
 		return result{}, err
 	}
@@ -171,7 +184,7 @@ func (c *contest) once(ctx context.Context, t tool, source, target string) (resu
 // check has rclone compare every byte of what crossfade copied.
 func (c *contest) check(ctx context.Context, source, target string) error {
 	argv := []string{c.rclone, "check", "--download", "src:" + source, "dst:" + target, "--checkers", "8"}
-	if _, _, err := measured(ctx, argv, c.rcloneEnv(), filepath.Join(c.dir, "check.log")); err != nil {
+	if _, _, err := measured(ctx, argv, append(c.rcloneEnv(), c.trust()...), filepath.Join(c.dir, "check.log")); err != nil {
 		return fmt.Errorf("crossfade's copy is not equal: %w", err)
 	}
 	return nil

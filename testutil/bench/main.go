@@ -30,6 +30,7 @@ type options struct {
 	dir         string
 	crossfade   string
 	rclone      string
+	http        bool
 	json        bool
 	parts       string
 }
@@ -54,14 +55,15 @@ func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.objects, "objects", 8000, "small objects")
 	f.Int64Var(&o.size, "size", 4096, "bytes of a small object")
-	f.IntVar(&o.large, "large", 4, "large objects")
-	f.Int64Var(&o.largeSize, "large-size", 128<<20, "bytes of a large object")
+	f.IntVar(&o.large, "large", 3, "large objects")
+	f.Int64Var(&o.largeSize, "large-size", 256<<20, "bytes of a large object; rclone sends up to 200 MiB in one request")
 	f.IntVar(&o.concurrency, "concurrency", 64, "keys in work at once, for both tools")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds; medians are reported")
 	f.Float64Var(&o.seconds, "seconds", 3, "seconds for each measurement in this process")
 	f.StringVar(&o.dir, "dir", "", "directory of the server's data; empty: memory if there is enough, else the temporary directory")
 	f.StringVar(&o.crossfade, "crossfade", "bin/crossfade", "the crossfade to measure")
 	f.StringVar(&o.rclone, "rclone", ".cache/bin/rclone", "the rclone to measure")
+	f.BoolVar(&o.http, "http", false, "plain HTTP to the server, where the AWS SDK signs every byte with SHA-256; else HTTPS as to a cloud")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.parts, "parts", "small,large,function,cloudsim", "what to measure")
 	if err := f.Parse(args); err != nil {

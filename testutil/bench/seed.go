@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,10 +22,11 @@ import (
 // seeder fills buckets with the plain SDK.
 type seeder struct{ client *s3.Client }
 
-func newSeeder(url string) *seeder { return &seeder{s3Client(url)} }
+func newSeeder(url string, client *http.Client) *seeder { return &seeder{s3Client(url, client)} }
 
-func s3Client(url string) *s3.Client {
+func s3Client(url string, client *http.Client) *s3.Client {
 	return s3.New(s3.Options{
+		HTTPClient:   client,
 		BaseEndpoint: &url, UsePathStyle: true, Region: servers.S3Region,
 		Credentials: credentials.NewStaticCredentialsProvider(servers.S3AccessKey, servers.S3SecretKey, ""),
 	})

@@ -36,9 +36,19 @@ func Versitygw(ctx context.Context, opts Options) (*Server, error) {
 		}
 		backend = append(backend, "--versioning-dir", versions)
 	}
+	var cert certificate
+	if opts.TLS {
+		if cert, err = newCertificate(opts.Dir); err != nil {
+			return nil, err
+		}
+	}
 	return start(ctx, opts.Dir, func(port string) (spec, error) {
 		argv := []string{bin, "--port", "127.0.0.1:" + port, "--keep-alive", "--quiet", "--region", S3Region}
+		if opts.TLS {
+			argv = append(argv, "--cert", cert.certFile, "--key", cert.keyFile)
+		}
 		return spec{
+			ca:    cert.certFile,
 			name:  "versitygw",
 			argv:  append(append(argv, backend...), data),
 			env:   []string{"ROOT_ACCESS_KEY=" + S3AccessKey, "ROOT_SECRET_KEY=" + S3SecretKey},

@@ -30,13 +30,19 @@ type Options struct {
 
 	// Versioning enables bucket versioning at versitygw.
 	Versioning bool
+
+	// TLS makes versitygw speak HTTPS, with a certificate of its own.
+	TLS bool
 }
 
 // Server is a running server.
 type Server struct {
 	Name string
-	URL  string // http://127.0.0.1:port
+	URL  string // http://127.0.0.1:port, or https
 	Log  string // path of its output
+
+	// CA is the path of the certificate that a client has to trust, or "".
+	CA string
 
 	// Data is the directory of the stored objects, or "" if in memory.
 	Data string
@@ -63,6 +69,7 @@ type spec struct {
 	env   []string
 	probe string // path that answers once the server is ready
 	data  string
+	ca    string // path of the certificate, for HTTPS
 }
 
 func start(ctx context.Context, dir string, prepare func(port string) (spec, error)) (*Server, error) {
@@ -79,7 +86,11 @@ func start(ctx context.Context, dir string, prepare func(port string) (spec, err
 		if err != nil {
 			return nil, err
 		}
-		s := &Server{Name: sp.name, URL: "http://127.0.0.1:" + port, Log: filepath.Join(dir, sp.name+".log"), Data: sp.data}
+		scheme := "http://"
+		if sp.ca != "" {
+			scheme = "https://"
+		}
+		s := &Server{Name: sp.name, URL: scheme + "127.0.0.1:" + port, Log: filepath.Join(dir, sp.name+".log"), Data: sp.data, CA: sp.ca}
 		if s.proc, err = startProcess(sp.argv, sp.env, dir, s.Log); err != nil {
 			return nil, fmt.Errorf("starting %s: %w", sp.name, err)
 		}
@@ -100,7 +111,11 @@ func start(ctx context.Context, dir string, prepare func(port string) (spec, err
 func (s *Server) waitReady(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client, err := s.HTTPClient()
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

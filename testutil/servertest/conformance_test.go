@@ -53,6 +53,7 @@ func TestS3OnVersitygw(t *testing.T) {
 		New:               fresh("s3", s3.Open),
 		FoldsMetadataCase: true,
 		VersionsRecur:     true,
+		NoKeyBelowKey:     true,
 		MultipartSize:     multipart,
 		Known:             versitygwKnown,
 	})

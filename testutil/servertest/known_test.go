@@ -8,11 +8,8 @@ package servertest
 
 // versitygw keeps objects as files under their keys.
 var versitygwKnown = map[string]string{
-	"Attrs/MetadataTooLarge":      "refuses large headers with a code that Amazon S3 does not have, RequestHeaderSectionTooLarge",
 	"Condition/DeleteIfMatchGone": "answers a conditional delete of an absent object with success",
-	"Key/AllAtOnce":               "keys are paths of files; see the single keys",
 	"Key/BackslashLeading":        "keys are paths: drops leading slashes",
-	"Key/BelowKey":                "keys are paths: a file is no directory; refuses the second with 409",
 	"Key/ControlBytes":            "lists keys unencoded though asked for encoding-type=url, and XML cannot hold them",
 	"Key/DirectoryMarker":         "keys are paths: a key that ends in a slash must be empty",
 	"Key/DotDotSegment":           "keys are paths: refuses to go up",
@@ -29,7 +26,6 @@ var versitygwKnown = map[string]string{
 	"Key/OnlySlash":               "keys are paths: refuses the root",
 	"Key/TrailingSlash":           "keys are paths: a key that ends in a slash must be empty",
 	"Key/URL":                     "keys are paths: cleans them",
-	"List/Order":                  "keys are paths: a file is no directory; refuses the second with 409",
 	"Pin/ReadsUnderOverwrite":     "reads body and attributes of a file one after the other",
 	"Race/DeleteAgainstPut":       "compares and deletes one after the other",
 	"Update/ReplacesWholly":       "a copy that replaces the metadata keeps headers that it does not name",
