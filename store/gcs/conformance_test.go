@@ -62,6 +62,7 @@ func TestConformance(t *testing.T) {
 				},
 				FoldsMetadataCase: true,
 				Sizes:             []int64{256<<10 - 1, 256 << 10, 256<<10 + 1, 512 << 10, 512<<10 + 1},
+				BigSize:           16 << 20, // 64 chunks
 			})
 		})
 	}
