@@ -47,13 +47,15 @@ func (s *syncing) copy(ctx context.Context, src, dst *store.Object, body *store.
 		s.readErr = &store.Error{Op: "read", Store: strings.TrimSuffix(s.ends.Source, "/"), Key: s.key, Kind: kind, Err: err}
 		return nil, s.readErr
 	}
-	_, err = s.dst.Put(ctx, s.key, store.Bytes(data), store.PutOptions{
+	put, err := s.dst.Put(ctx, s.key, store.Bytes(data), store.PutOptions{
 		If: cond, Attrs: carried(src.Attrs, newStamp(s.ends.Source, src, sums)), Checksums: sums,
 	})
-	if err == nil {
-		s.res.Bytes += src.Size
+	if err != nil {
+		return nil, err
 	}
-	return src, err
+	s.res.Bytes += src.Size
+	s.wrote = put.Version
+	return src, nil
 }
 
 // readWhole fills data from r, which must end there, and verifies what the
@@ -74,7 +76,7 @@ func readWhole(r *store.Reader, data []byte) (store.Checksums, error) {
 // at once, in bounded memory.
 func (s *syncing) copyLarge(ctx context.Context, src *store.Object, cond store.Condition) error {
 	content := &pinned{src: s.src, object: src}
-	_, err := s.dst.Put(ctx, s.key, content, store.PutOptions{
+	put, err := s.dst.Put(ctx, s.key, content, store.PutOptions{
 		If: cond, Attrs: carried(src.Attrs, newStamp(s.ends.Source, src, src.Checksums)), Checksums: src.Checksums.Cheapest(),
 	})
 	if err != nil {
@@ -84,6 +86,7 @@ func (s *syncing) copyLarge(ctx context.Context, src *store.Object, cond store.C
 		return err
 	}
 	s.res.Bytes += src.Size
+	s.wrote = put.Version
 	return nil
 }
 
@@ -96,9 +99,13 @@ func (s *syncing) updateMetadata(ctx context.Context, src, dst *store.Object, bo
 			sums = src.Checksums
 		}
 		stamp := newStamp(s.ends.Source, src, sums)
-		_, err := s.update.UpdateMetadata(ctx, s.key, carried(src.Attrs, stamp), store.IfMatch(dst.Version))
-		if store.KindOf(err) != store.Invalid || err == nil {
-			return src, err
+		updated, err := s.update.UpdateMetadata(ctx, s.key, carried(src.Attrs, stamp), store.IfMatch(dst.Version))
+		if err == nil {
+			s.wrote = updated.Version
+			return src, nil
+		}
+		if store.KindOf(err) != store.Invalid {
+			return nil, err
 		}
 	}
 	return s.copy(ctx, src, dst, body)

@@ -8,11 +8,12 @@ import "sync"
 type recent struct {
 	mu   sync.Mutex
 	at   map[string]int
-	ring []string
+	ring []string // grows up to max
 	next int
+	max  int
 }
 
-func newRecent(n int) *recent { return &recent{at: make(map[string]int), ring: make([]string, n)} }
+func newRecent(n int) *recent { return &recent{at: make(map[string]int), max: n} }
 
 func (r *recent) has(key string) bool {
 	r.mu.Lock()
@@ -27,11 +28,13 @@ func (r *recent) add(key string) {
 	if _, ok := r.at[key]; ok {
 		return
 	}
-	if old := r.ring[r.next]; old != "" {
+	if r.next == len(r.ring) {
+		r.ring = append(r.ring, "")
+	} else if old := r.ring[r.next]; old != "" {
 		delete(r.at, old)
 	}
 	r.ring[r.next], r.at[key] = key, r.next
-	r.next = (r.next + 1) % len(r.ring)
+	r.next = (r.next + 1) % r.max
 }
 
 func (r *recent) remove(key string) {

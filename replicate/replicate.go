@@ -65,7 +65,7 @@ type Replicator struct {
 	memory   *semaphore.Weighted
 	recent   *recent
 	update   store.MetadataUpdater // nil where the target has none
-	recurs   bool                  // versions on the target may recur
+	recurs   bool                  // versions on either end may recur
 }
 
 // New returns a Replicator. The stores remain the caller's to close.
@@ -97,8 +97,9 @@ func New(src, dst store.Store, opts Options) (*Replicator, error) {
 		recent: newRecent(4096),
 	}
 	r.update, _ = store.As[store.MetadataUpdater](dst)
-	_, unique := store.As[store.UniqueVersions](dst)
-	r.recurs = !unique
+	_, uniqueSource := store.As[store.UniqueVersions](src)
+	_, uniqueTarget := store.As[store.UniqueVersions](dst)
+	r.recurs = !uniqueSource || !uniqueTarget
 	return r, nil
 }
 

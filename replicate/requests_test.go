@@ -139,7 +139,7 @@ func TestRequestsOverHTTP(t *testing.T) {
 					t.Fatal(err)
 				}
 				deleted := []string{"head target", "get source", "delete target"}
-				if dst.recurs {
+				if src.recurs || dst.recurs {
 					deleted = append(deleted, "head source")
 				}
 				step("deleted", replicate.HintRemoved, replicate.Delete, deleted...)

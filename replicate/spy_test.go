@@ -122,7 +122,7 @@ func newWorld(t *testing.T, change func(*replicate.Options)) *world {
 
 func (w *world) replicator(dst store.Store, opts replicate.Options) *replicate.Replicator {
 	w.t.Helper()
-	r, err := replicate.New(w.src, dst, opts)
+	r, err := replicate.New(uniqueSpy{w.src}, dst, opts)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -18,8 +18,8 @@ import (
 //
 // Requests: a new small object costs 3 with HintNew (GET source, PUT if absent,
 // confirming HEAD), a satisfied key 2 (HEAD target, HEAD or GET source), a
-// delete with HintRemoved 3 (HEAD target, GET source, DELETE), and one more on
-// stores whose versions recur (see store.UniqueVersions).
+// delete with HintRemoved 3 (HEAD target, GET source, DELETE), and one more where
+// versions recur on either end (see store.UniqueVersions).
 func (r *Replicator) Sync(ctx context.Context, key string, hint Hint) (Result, error) {
 	if strings.HasPrefix(key, store.ControlPrefix) {
 		return Result{Reason: "below the control prefix"}, nil
@@ -52,8 +52,9 @@ type syncing struct {
 	key     string
 	hint    Hint
 	res     Result
-	readErr error // why the source could not be read in the latest round
-	created bool  // this call put the object where nothing was
+	readErr error         // why the source could not be read in the latest round
+	wrote   store.Version // what this call wrote last
+	created store.Version // the same, if it put that where nothing was
 }
 
 // round reads the target, then the source, and acts on the condition that the
@@ -112,8 +113,9 @@ func (s *syncing) readSource(ctx context.Context, dst *store.Object) (*store.Obj
 func (s *syncing) act(ctx context.Context, src, dst *store.Object, body *store.Reader) (done bool, err error) {
 	policy := s.opts.Policy
 	// What this call has put where nothing was it takes away again, also where
-	// deletes are off: those are about what was there before.
-	policy.Deletes = policy.Deletes || s.created
+	// deletes are off: those are about what was there before. What another call
+	// has made of it since is not its own to take.
+	policy.Deletes = policy.Deletes || s.owns(dst)
 	d := Plan(src, dst, s.ends, policy)
 	s.opts.Log.DebugContext(ctx, "plan", slog.String("key", s.key), slog.String("action", d.Action.String()),
 		slog.String("reason", d.Reason), slog.Int("attempt", s.res.Attempts))
@@ -140,17 +142,25 @@ func (s *syncing) act(ctx context.Context, src, dst *store.Object, body *store.R
 		return s.failed(err)
 	}
 	s.res.Action, s.res.Reason = d.Action, d.Reason
-	s.created = s.created || d.Action == Copy && dst == nil
+	if d.Action != Delete && (dst == nil || s.owns(dst)) {
+		s.created = s.wrote
+	}
 	if d.Action == Delete {
 		s.recent.remove(s.key)
 		if !s.recurs {
-			// Whoever wrote a newer object made this condition fail.
+			// Whoever wrote a newer object made this condition fail, and nobody
+			// took what was deleted for a copy of a newer one.
 			return true, nil
 		}
 	} else {
 		s.recent.add(s.key)
 	}
 	return s.confirm(ctx, src)
+}
+
+// owns reports whether dst is what this call put where nothing was.
+func (s *syncing) owns(dst *store.Object) bool {
+	return dst != nil && s.created != "" && dst.Version == s.created
 }
 
 // failed sorts the errors of a write: one that says the world has moved on, or
