@@ -46,6 +46,13 @@ type Options struct {
 	Delete    bool
 	MaxDelete int
 
+	// AbortUploads ends, when all else is done, uploads of the chosen keys that
+	// were begun on the target more than UploadAge before the run and are still
+	// unfinished: what killed writers leave behind, on stores that have a
+	// store.UploadAborter. They may be another's: it is for the caller to know.
+	AbortUploads bool
+	UploadAge    time.Duration
+
 	// Stop, when closed, hands out no more work and lets that in flight finish.
 	// Cancelling the context abandons that as well. Either way Run returns
 	// ErrInterrupted.

@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type runner struct {
 	sync     Syncer
 	p        *Progress
 	excluded atomic.Int64
+	aborted  atomic.Int64 // uploads
 	failures failures
 
 	mu      sync.Mutex
@@ -52,6 +54,18 @@ func (r *runner) run(ctx context.Context) error {
 	if r.Delete && r.MaxDelete < 0 {
 		return fmt.Errorf("MaxDelete is %d: it cannot be negative", r.MaxDelete)
 	}
+	cleaner, err := r.newCleaner(ctx)
+	if err != nil {
+		return err
+	}
+	err = r.copyAndDelete(ctx)
+	if cleaner == nil || errors.Is(err, ErrInterrupted) {
+		return err
+	}
+	return joined(err, cleaner.run(ctx))
+}
+
+func (r *runner) copyAndDelete(ctx context.Context) error {
 	complete, err := forEach(ctx, r.Options, func(put func(task) bool) error { return r.feed(ctx, put) }, r.work)
 	switch {
 	case r.stopped(ctx) && !complete:
@@ -168,7 +182,7 @@ func (r *runner) summary() Summary {
 		Listed: r.p.seen.Load(), Copied: r.p.copied.Load(), Updated: r.p.updated.Load(),
 		Skipped: r.p.skipped.Load(), Deleted: r.p.deleted.Load(), Failed: r.p.failed.Load(),
 		Conflicts: r.p.conflicts.Load(), Extra: r.p.extra.Load(), Excluded: r.excluded.Load(),
-		Bytes: r.p.bytes.Load(), DryRun: r.DryRun,
+		UploadsAborted: r.aborted.Load(), Bytes: r.p.bytes.Load(), DryRun: r.DryRun,
 	}
 	s.Failures, s.Truncated = r.failures.list()
 	return s

@@ -31,6 +31,9 @@ type Summary struct {
 	Extra    int64 `json:"extra"`
 	Excluded int64 `json:"excluded"` // objects of the source that the filter left out
 
+	// UploadsAborted counts unfinished uploads on the target that were aborted.
+	UploadsAborted int64 `json:"uploads_aborted"`
+
 	Bytes       int64   `json:"bytes"` // copied
 	Seconds     float64 `json:"seconds"`
 	DryRun      bool    `json:"dry_run"`

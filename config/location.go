@@ -110,7 +110,8 @@ func noScheme(raw string) error {
 	if s, _, ok := strings.Cut(raw, ":"); ok && !strings.ContainsAny(s, "/.") {
 		return fmt.Errorf("a store is a URL with ://: write %s", forms)
 	}
-	abs, err := filepath.Abs(raw)
+	// The rest may be the query of a URL that lost its scheme.
+	abs, err := filepath.Abs(redact(raw))
 	if err != nil {
 		return fmt.Errorf("no scheme: write %s", forms)
 	}
@@ -193,17 +194,26 @@ func fileLocation(u *url.URL) (Location, error) {
 
 // redact keeps queries and credentials out of messages.
 func redact(raw string) string {
-	if i := strings.IndexAny(raw, "?#"); i >= 0 {
-		raw = raw[:i]
-	}
-	if at := strings.LastIndexByte(raw, '@'); at >= 0 {
-		scheme, _, ok := strings.Cut(raw, "://")
-		if ok && len(scheme) < at {
-			return scheme + "://…" + raw[at:]
+	at, query := strings.LastIndexByte(raw, '@'), strings.IndexAny(raw, "?#")
+	scheme, _, ok := strings.Cut(raw, "://")
+	ok = ok && !strings.ContainsAny(scheme, ":/@?#")
+	switch {
+	case at < 0 && query < 0:
+		return raw
+	case at < query:
+		if raw = raw[:query]; at < 0 {
+			return raw
 		}
-		return "…" + raw[at:]
+	case query >= 0: // a password with a "?", or a query with an "@"
+		if ok {
+			return scheme + "://…"
+		}
+		return "…"
 	}
-	return raw
+	if ok {
+		return scheme + "://…" + raw[at:]
+	}
+	return "…" + raw[at:]
 }
 
 // Bucket is the bucket or container; for a file URL the directory.
@@ -265,8 +275,12 @@ func endpoint(l Location) string {
 	return l.URL.Query().Get("endpoint")
 }
 
-// Open opens the store and checks that it can be used.
-func (l Location) Open(ctx context.Context, o Openers) (store.Store, error) {
+// Decorator stands something before a store that was opened, such as retries.
+type Decorator func(l Location, opened store.Store) store.Store
+
+// Open opens the store, decorates it, innermost first, and checks through the
+// decorators that it can be used.
+func (l Location) Open(ctx context.Context, o Openers, decorators ...Decorator) (store.Store, error) {
 	open, ok := o[l.Scheme]
 	if !ok {
 		known := strings.Join(slices.Sorted(maps.Keys(o)), ", ")
@@ -275,6 +289,9 @@ func (l Location) Open(ctx context.Context, o Openers) (store.Store, error) {
 	s, err := open(ctx, l.URL)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", l, err)
+	}
+	for _, decorate := range decorators {
+		s = decorate(l, s)
 	}
 	if c, ok := store.As[store.Checker](s); ok {
 		if err := c.Check(ctx); err != nil {

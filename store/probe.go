@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 )
 
@@ -72,17 +73,20 @@ func ProbeConditions(ctx context.Context, s Store, name string) (ignored []strin
 	return ignored, nil
 }
 
-// DoubtConditions probes s if its service is one that may ignore conditions, and
-// returns what a user should read about it in one line, or "".
-func DoubtConditions(ctx context.Context, s Store, name string) (warning string, err error) {
+// WarnOfConditions probes s if its service is one that may ignore conditions, and
+// logs in one line what it ignores, or that it could not be found out.
+func WarnOfConditions(ctx context.Context, s Store, name string, log *slog.Logger) {
 	d, ok := As[ConditionsInDoubt](s)
 	if !ok || !d.ConditionsInDoubt() {
-		return "", nil
+		return
 	}
 	ignored, err := ProbeConditions(ctx, s, name)
-	if err != nil || len(ignored) == 0 {
-		return "", err
+	switch {
+	case err != nil:
+		log.WarnContext(ctx, "could not find out whether the target's server honours the conditions of writes", slog.Any("error", err))
+	case len(ignored) > 0:
+		log.WarnContext(ctx, "the target's server ignores conditions of writes: of two changes in one moment the older may stand "+
+			"until its event is done, and what someone else writes in that moment may be lost",
+			slog.String("ignored", strings.Join(ignored, ", ")))
 	}
-	return "the server ignores " + strings.Join(ignored, " and ") +
-		": of two changes in one moment the older may stand until its event is done, and an object that someone else writes in that moment may be lost", nil
 }

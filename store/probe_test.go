@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -59,25 +60,34 @@ func TestProbeConditions(t *testing.T) {
 		for o, err := range s.List(t.Context(), store.ListOptions{}) {
 			t.Errorf("the probe left %v, %v", o, err)
 		}
-		warning, err := store.DoubtConditions(t.Context(), s, "two")
-		if err != nil || (warning == "") != (x.want == nil) || strings.Contains(warning, "\n") {
-			t.Errorf("warning %q, %v", warning, err)
+		warning := warned(t, s)
+		if (warning == "") != (x.want == nil) || !strings.Contains(warning, strings.Join(x.want, ", ")) || strings.Count(warning, "\n") > 1 {
+			t.Errorf("warning %q", warning)
 		}
 	}
 }
 
+func warned(t *testing.T, s store.Store) string {
+	var b strings.Builder
+	store.WarnOfConditions(t.Context(), s, "two", slog.New(slog.NewTextHandler(&b, nil)))
+	return b.String()
+}
+
 func TestProbeFails(t *testing.T) {
 	t.Parallel()
-	denied := &store.Error{Op: "put", Kind: store.Denied, Err: errors.New("no")}
+	denied := &store.Error{Op: "put", Kind: store.Denied, Err: errors.New("no right to write")}
 	s := &lax{Store: memstore.Fresh(), err: denied, doubt: true}
-	if _, err := store.DoubtConditions(t.Context(), s, "one"); !errors.Is(err, denied) {
+	if _, err := store.ProbeConditions(t.Context(), s, "one"); !errors.Is(err, denied) {
 		t.Errorf("error %v", err)
+	}
+	if got := warned(t, s); !strings.Contains(got, "could not find out") || !strings.Contains(got, "no right to write") {
+		t.Errorf("logged %q", got)
 	}
 	s = &lax{Store: memstore.Fresh(), doubt: true}
 	if _, err := s.Put(t.Context(), store.ControlPrefix+"probe/one", store.Bytes("x"), store.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.DoubtConditions(t.Context(), s, "one"); err == nil {
+	if _, err := store.ProbeConditions(t.Context(), s, "one"); err == nil {
 		t.Error("a key that is taken is no error")
 	}
 }
@@ -85,8 +95,8 @@ func TestProbeFails(t *testing.T) {
 func TestNoProbeWhereThereIsNoDoubt(t *testing.T) {
 	t.Parallel()
 	for _, s := range []store.Store{memstore.Fresh(), &lax{Store: memstore.Fresh(), absent: true, err: errors.New("not asked")}} {
-		if warning, err := store.DoubtConditions(t.Context(), s, "one"); warning != "" || err != nil {
-			t.Errorf("%q, %v", warning, err)
+		if got := warned(t, s); got != "" {
+			t.Errorf("logged %q", got)
 		}
 	}
 }

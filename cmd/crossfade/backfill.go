@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,9 @@ type backfillFlags struct {
 	delete    bool
 	maxDelete int
 	foreign   string
+
+	abortUploads bool // given at all
+	uploadAge    time.Duration
 }
 
 func newBackfillCommand(e *env) *cobra.Command {
@@ -31,6 +35,14 @@ Objects on the target that this migration did not put there, or that were change
 since, are foreign: they are left alone and reported, unless --foreign says
 otherwise.
 
+A writer that is killed in the middle of a large object leaves an unfinished
+multipart upload on S3, which is paid for until it is aborted. --abort-uploads AGE
+aborts, when the run is through, those of the chosen keys that were begun more
+than AGE before it, by the server's clock and whoever began them; 0s means all
+that were begun before it: first stop functions that may be writing large
+objects. Cloud Storage and Azure drop unfinished uploads by themselves after a
+week.
+
 ` + globHelp,
 		Example: `  # see what would be done, then do it
   crossfade backfill s3://photos gs://photos-new --dry-run
@@ -42,11 +54,15 @@ otherwise.
   # make the target equal: delete there what is gone from the source
   crossfade backfill file:///srv/uploads gs://uploads --delete --max-delete 100
 
+  # clear up what killed runs left on S3
+  crossfade backfill gs://photos s3://photos-new --abort-uploads 24h
+
   # for a script
   crossfade backfill s3://photos gs://photos-new --json --quiet`,
 		Args:              storesAnd(0),
 		ValidArgsFunction: completeStores,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			f.abortUploads = cmd.Flags().Changed("abort-uploads")
 			return e.backfill(cmd.Context(), args[0], args[1], f)
 		},
 	}
@@ -56,6 +72,8 @@ otherwise.
 	flags.BoolVar(&f.delete, "delete", false, "delete objects of this migration whose keys are gone from the source")
 	flags.IntVar(&f.maxDelete, "max-delete", 1000, "with --delete: if there are more than this `number`, delete none and fail")
 	flags.StringVar(&f.foreign, "foreign", "keep", "`policy` for foreign objects on the target: keep, adopt where the bytes are equal, or overwrite")
+	flags.DurationVar(&f.uploadAge, "abort-uploads", 0, "at the end, abort unfinished multipart uploads on the target begun more than `AGE` before this run, such as 1h")
+	flags.Lookup("abort-uploads").DefValue = "off"
 	completeForeign(cmd)
 	return cmd
 }
@@ -78,11 +96,14 @@ func (e *env) backfill(ctx context.Context, source, target string, f backfillFla
 	if f.maxDelete < 0 {
 		return usagef("--max-delete %d: it cannot be negative", f.maxDelete)
 	}
+	if f.uploadAge < 0 {
+		return usagef("--abort-uploads %s: it cannot be negative", f.uploadAge)
+	}
 	policy := replicate.Policy{Deletes: f.delete}
 	if policy.Foreign, err = replicate.ParseForeign(f.foreign); err != nil {
 		return usagef("--foreign: %w", err)
 	}
-	o, err := e.open(ctx, source, target)
+	o, err := e.open(ctx, source, target, opts.Concurrency, log)
 	if err != nil {
 		return err
 	}
@@ -93,6 +114,10 @@ func (e *env) backfill(ctx context.Context, source, target string, f backfillFla
 	}
 	opts.DryRun, opts.Ends, opts.Policy = f.dryRun, o.Ends, policy
 	opts.Delete, opts.MaxDelete = f.delete, f.maxDelete
+	opts.AbortUploads, opts.UploadAge = f.abortUploads, f.uploadAge
+	if !f.dryRun {
+		o.warn(ctx)
+	}
 
 	work, cancel := e.abandonable(ctx)
 	defer cancel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 
@@ -11,17 +12,20 @@ import (
 	"github.com/crossfade-io/crossfade/config"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/store/paced"
 )
 
 // ends are the two stores that a verb works on.
 type ends struct {
 	src, dst store.Store
 	replicate.Ends
+	log *slog.Logger
 }
 
-// open parses and opens both ends. What is wrong with the URLs themselves is
-// wrong use; what is wrong with the stores is not.
-func (e *env) open(ctx context.Context, source, target string) (_ *ends, err error) {
+// open parses and opens both ends, each for up to so many requests at once. What
+// is wrong with the URLs themselves is wrong use; what is wrong with the stores
+// is not.
+func (e *env) open(ctx context.Context, source, target string, concurrency int, log *slog.Logger) (_ *ends, err error) {
 	from, err := config.ParseLocation(source)
 	if err != nil {
 		return nil, usagef("source: %w", err)
@@ -38,18 +42,30 @@ func (e *env) open(ctx context.Context, source, target string) (_ *ends, err err
 			err = errors.New("interrupted before anything was done")
 		}
 	}()
-	o := new(ends)
+	o := &ends{log: log}
 	o.Source, o.Target = config.IDs(from, to)
-	if o.src, err = from.Open(ctx, e.openers); err != nil {
+	pace := func(l config.Location, opened store.Store) store.Store {
+		return paced.New(l.ID(), opened, paced.Options{Max: concurrency, Now: e.now, Log: log})
+	}
+	if o.src, err = from.Open(ctx, e.openers, pace); err != nil {
 		return nil, err
 	}
-	if o.dst, err = to.Open(ctx, e.openers); err != nil {
+	if o.dst, err = to.Open(ctx, e.openers, pace); err != nil {
 		return nil, errors.Join(err, o.src.Close())
 	}
 	return o, nil
 }
 
-func (o *ends) close() error { return errors.Join(o.src.Close(), o.dst.Close()) }
+// warn tells what the target cannot promise, before anything is written there.
+func (o *ends) warn(ctx context.Context) {
+	store.WarnOfConditions(ctx, o.dst, rand.Text(), o.log)
+}
+
+func (o *ends) close() error {
+	paced.Report(o.log, o.Source, o.src)
+	paced.Report(o.log, o.Target, o.dst)
+	return errors.Join(o.src.Close(), o.dst.Close())
+}
 
 // replicator returns what syncs from one end to the other. p, if not nil,
 // counts what is read.
@@ -93,7 +109,7 @@ type scope struct {
 
 func (s *scope) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.IntVar(&s.concurrency, "concurrency", 64, "`number` of keys in work at once")
+	f.IntVar(&s.concurrency, "concurrency", 64, "`number` of keys in work at once; of requests to each store too, and fewer while it throttles")
 	f.StringArrayVar(&s.include, "include", nil, "only keys that match this `glob` (repeatable)")
 	f.StringArrayVar(&s.exclude, "exclude", nil, "no keys that match this `glob`, whatever is included (repeatable)")
 	f.BoolVar(&s.json, "json", false, "print the summary as one JSON object on standard output")

@@ -42,10 +42,10 @@ func summaryText(s backfill.Summary, named int) string {
 	if more := s.Failed - int64(min(named, len(s.Failures))); more > 0 {
 		fmt.Fprintf(&b, "failed  ... and %s more\n", thousands(more))
 	}
-	copied, deleted := "copied", "deleted"
+	copied, deleted, aborted := "copied", "deleted", "aborted"
 	if s.DryRun {
 		b.WriteString("dry run: nothing was changed\n")
-		copied, deleted = "to copy", "to delete"
+		copied, deleted, aborted = "to copy", "to delete", "to abort"
 	}
 	fmt.Fprintf(&b, "%s listed: %s %s (%s), %s updated, %s in order, %s %s, %s failed in %s\n",
 		thousands(s.Listed), thousands(s.Copied), copied, bytesText(s.Bytes), thousands(s.Updated),
@@ -55,6 +55,9 @@ func summaryText(s backfill.Summary, named int) string {
 	}
 	if s.Extra > 0 {
 		fmt.Fprintf(&b, "%s more on the target that are not on the source, left there\n", thousands(s.Extra))
+	}
+	if s.UploadsAborted > 0 {
+		fmt.Fprintf(&b, "%s unfinished uploads on the target %s\n", thousands(s.UploadsAborted), aborted)
 	}
 	return b.String()
 }

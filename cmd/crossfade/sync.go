@@ -43,6 +43,10 @@ of the stores. Running it twice is safe.`,
 	return cmd
 }
 
+// syncRequests bounds the requests to each store: keys go one by one, the parts
+// of a large object several at once.
+const syncRequests = 64
+
 // syncResult is the JSON of the verb.
 type syncResult struct {
 	Source string    `json:"source"`
@@ -71,15 +75,17 @@ func (e *env) sync(ctx context.Context, source, target string, keys []string, f 
 			return usagef("key %q: empty keys and those below %s are never copied", key, store.ControlPrefix)
 		}
 	}
-	o, err := e.open(ctx, source, target)
+	log := e.logger(&console{w: e.stderr})
+	o, err := e.open(ctx, source, target, syncRequests, log)
 	if err != nil {
 		return err
 	}
 	defer o.close() //nolint:errcheck // nothing is left to be written
-	rep, err := o.replicator(policy, nil, e.logger(&console{w: e.stderr}))
+	rep, err := o.replicator(policy, nil, log)
 	if err != nil {
 		return err
 	}
+	o.warn(ctx)
 	work, cancel := e.abandonable(ctx)
 	defer cancel()
 	out := syncResult{Source: o.Source, Target: o.Target, Keys: []keyDone{}}

@@ -25,6 +25,7 @@ const firstBackfill = `{
   "conflicts": 1,
   "extra": 1,
   "excluded": 1,
+  "uploads_aborted": 0,
   "bytes": 5,
   "seconds": 0,
   "dry_run": false,

@@ -64,7 +64,7 @@ func (e *env) verify(ctx context.Context, source, target string, f verifyFlags) 
 	if err != nil {
 		return err
 	}
-	o, err := e.open(ctx, source, target)
+	o, err := e.open(ctx, source, target, opts.Concurrency, log)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/crossfade-io/crossfade/functions"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/store/paced"
 )
 
 // Setup is what a main knows of itself and of its process.
@@ -84,8 +86,11 @@ func Start(ctx context.Context, s Setup) (*Service, error) {
 
 func (svc *Service) open(ctx context.Context, s Setup, cfg config.Function) error {
 	var ends [2]store.Store
+	pace := func(l config.Location, opened store.Store) store.Store {
+		return paced.New(l.ID(), opened, paced.Options{Now: s.Now, Log: svc.Log})
+	}
 	for i, l := range []config.Location{cfg.Source, cfg.Target} {
-		end, err := l.Open(ctx, s.Openers)
+		end, err := l.Open(ctx, s.Openers, pace)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", [...]string{"CROSSFADE_SOURCE", "CROSSFADE_TARGET"}[i], err)
 			if s.Openers[l.Scheme] == nil {
@@ -96,6 +101,7 @@ func (svc *Service) open(ctx context.Context, s Setup, cfg config.Function) erro
 		ends[i] = end
 		svc.stores = append(svc.stores, end)
 	}
+	store.WarnOfConditions(ctx, ends[1], rand.Text(), svc.Log)
 	sourceID, targetID := config.IDs(cfg.Source, cfg.Target)
 	rep, err := replicate.New(ends[0], ends[1], replicate.Options{
 		SourceID: sourceID,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -38,6 +39,9 @@ const (
 // order, that of the connection string, if it is of the account, else
 // AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or what DefaultAzureCredential
 // finds: environment, workload identity, managed identity, az login.
+//
+// Requests are not repeated by the SDK, for that is package retry's part: both
+// would multiply their attempts. Only the blocks of large uploads are.
 func Open(_ context.Context, u *url.URL) (store.Store, error) {
 	return open(u, os.Getenv)
 }
@@ -48,11 +52,13 @@ func open(u *url.URL, getenv func(string) string) (store.Store, error) {
 		return nil, err
 	}
 	opts, closeIdle := clientOptions()
+	opts.Retry.MaxRetries = -1 // none
 	client, err := at.client(getenv, opts)
 	if err != nil {
 		return nil, err
 	}
-	s := New(client, at.prefix, Options{})
+	blocks := retryOptions()
+	s := New(client, at.prefix, Options{BlockRetry: &blocks})
 	s.closeIdle = closeIdle
 	return s, nil
 }
@@ -123,7 +129,9 @@ func (at location) client(getenv func(string) string, opts *container.ClientOpti
 		}
 		return container.NewClientWithNoCredential(location+"?"+sas, opts)
 	}
-	cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: opts.ClientOptions})
+	tokens := opts.ClientOptions
+	tokens.Retry = retryOptions() // a failure to log in is final for everyone else
+	cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: tokens})
 	if err != nil {
 		return nil, &loginError{at.account, err}
 	}
@@ -193,10 +201,10 @@ func (s *Store) explain(err error) error {
 
 // ClientOptions are those that a client for New needs: a transport that does not
 // decompress, with as many idle connections as a sync has requests at once, and
-// retries on purpose. Up to three more tries, 0.2 to 5 s apart, of what failed on
-// the way or with 408, 429, 500, 502, 503 or 504: the caller has retries of its
-// own, and a function not much time. An answer that asks for a longer wait is not
-// waited for, and surfaces with its RetryAfter.
+// retries for a Store without the decorator of package retry. Up to three more
+// tries, 0.2 to 5 s apart, of what failed on the way or with 408, 429, 500, 502,
+// 503 or 504. An answer that asks for a longer wait is not waited for, and
+// surfaces with its RetryAfter.
 func ClientOptions() *container.ClientOptions {
 	opts, _ := clientOptions()
 	return opts
@@ -209,15 +217,37 @@ func clientOptions() (opts *container.ClientOptions, closeIdle func()) {
 	transport.MaxIdleConnsPerHost = 256
 	transport.ResponseHeaderTimeout = 2 * time.Minute
 	opts = &container.ClientOptions{}
-	opts.Transport = &http.Client{Transport: transport}
+	opts.Transport = &http.Client{Transport: boundedErrors{transport}}
 	opts.Telemetry.ApplicationID = "crossfade"
-	opts.Retry = policy.RetryOptions{
+	opts.Retry = retryOptions()
+	return opts, transport.CloseIdleConnections
+}
+
+func retryOptions() policy.RetryOptions {
+	return policy.RetryOptions{
 		MaxRetries:    3,
 		RetryDelay:    200 * time.Millisecond,
 		MaxRetryDelay: 5 * time.Second,
 		ShouldRetry:   shouldRetry,
 	}
-	return opts, transport.CloseIdleConnections
+}
+
+// boundedErrors cuts what is read of an error: the SDK reads all of it.
+type boundedErrors struct{ *http.Transport }
+
+const maxErrorBody = 64 << 10
+
+func (t boundedErrors) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(req)
+	if err == nil && resp.StatusCode >= http.StatusBadRequest {
+		resp.Body = readCloser{io.LimitReader(resp.Body, maxErrorBody), resp.Body}
+	}
+	return resp, err
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
 }
 
 func shouldRetry(resp *http.Response, err error) bool {

@@ -143,7 +143,7 @@ func quick() *container.ClientOptions {
 func TestClientOptions(t *testing.T) {
 	t.Parallel()
 	opts := ClientOptions()
-	if tr := opts.Transport.(*http.Client).Transport.(*http.Transport); !tr.DisableCompression {
+	if tr := opts.Transport.(*http.Client).Transport.(boundedErrors); !tr.DisableCompression {
 		t.Error("bodies would be decompressed")
 	}
 	for status, want := range map[int]bool{200: false, 304: false, 400: false, 404: false, 408: true, 409: false, 412: false, 429: true, 500: true, 501: false, 502: true, 503: true, 504: true} {

@@ -31,6 +31,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
@@ -65,6 +66,10 @@ type Options struct {
 	// PageSize is how many blobs a listing asks for at once: default, and
 	// most, 5000.
 	PageSize int32
+
+	// BlockRetry says how the requests of an upload in blocks are repeated:
+	// default as the client's.
+	BlockRetry *policy.RetryOptions
 
 	// BlockMD5 sends an MD5 with each block instead of a CRC64. A server that
 	// refuses CRC64 is noticed without it.

@@ -15,6 +15,7 @@ import (
 	"crypto/md5" //nolint:gosec // Content-MD5 is what Azure keeps; it guards against accidents, not attackers
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -171,7 +172,7 @@ func (w *write) blocks(ctx context.Context, content store.Content, partSize int6
 	}
 	headers := *w.headers
 	headers.BlobContentMD5 = w.opts.Checksums.MD5 // verified by the pool
-	resp, err := w.client.CommitBlockList(ctx, ids, &blockblob.CommitBlockListOptions{
+	resp, err := w.client.CommitBlockList(w.retried(ctx), ids, &blockblob.CommitBlockListOptions{
 		HTTPHeaders:      &headers,
 		Metadata:         w.meta,
 		AccessConditions: conditions(w.opts.If),
@@ -213,8 +214,17 @@ func (w *write) stage(ctx context.Context, id string, data []byte) error {
 }
 
 func (w *write) stageWith(ctx context.Context, id string, data []byte, check blob.TransferValidationType) error {
-	_, err := w.client.StageBlock(ctx, id, streaming.NopCloser(bytes.NewReader(data)), &blockblob.StageBlockOptions{TransactionalValidation: check})
+	_, err := w.client.StageBlock(w.retried(ctx), id, streaming.NopCloser(bytes.NewReader(data)), &blockblob.StageBlockOptions{TransactionalValidation: check})
 	return err
+}
+
+// retried is ctx for a request of an upload in blocks. It is for nothing else:
+// content that is read with it may be of this service too.
+func (w *write) retried(ctx context.Context) context.Context {
+	if w.Store.opts.BlockRetry == nil {
+		return ctx
+	}
+	return policy.WithRetryOptions(ctx, *w.Store.opts.BlockRetry)
 }
 
 // crc64Refused reports whether the server has no CRC64 (Azurite before 3.36).

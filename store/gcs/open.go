@@ -27,6 +27,9 @@ const emulatorHost = "STORAGE_EMULATOR_HOST"
 
 // Open opens the store of a gs:// URL. It is a config.Opener; it makes no
 // request. Closing the store closes its client.
+//
+// Requests are not repeated by the SDK, for that is package retry's part: both
+// would multiply their attempts. Only the chunks of large uploads are.
 func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 	fail := func(kind store.Kind, err error) (store.Store, error) {
 		return nil, &store.Error{Op: "open", Store: "gs://" + u.Host, Kind: kind, Err: err}
@@ -56,7 +59,7 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 	if err != nil {
 		return fail(store.Denied, err)
 	}
-	s := New(client, u.Host, strings.TrimPrefix(u.Path, "/"), Options{})
+	s := New(client, u.Host, strings.TrimPrefix(u.Path, "/"), Options{Attempts: 1})
 	s.owns = true
 	return s, nil
 }

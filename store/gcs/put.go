@@ -75,10 +75,10 @@ type upload struct {
 	want     store.Checksums
 }
 
-// insert makes the call. Every upload is sent on its conditions, and tried
-// again as often as Options say.
-func (u *upload) insert(ctx context.Context, media io.Reader, opts ...googleapi.MediaOption) (*rawstorage.Object, error) {
-	tries := &budget{max: int32(u.s.opts.Attempts) - 1}
+// insert makes the call. Every upload is sent on its conditions, and each
+// request of it that many times at most.
+func (u *upload) insert(ctx context.Context, attempts int, media io.Reader, opts ...googleapi.MediaOption) (*rawstorage.Object, error) {
+	tries := &budget{max: int32(attempts) - 1}
 	tries.reset()
 	opts = append(opts, googleapi.ContentType(u.resource.ContentType))
 	call := u.s.client.raw.Objects.Insert(u.s.bucket, u.resource).Context(ctx).Name(u.resource.Name).Projection("noAcl").
@@ -108,7 +108,7 @@ func (u *upload) small(ctx context.Context, content store.Content) (*rawstorage.
 	u.sums(sums)
 	ctx, cancel := context.WithTimeout(ctx, u.s.opts.WriteTimeout)
 	defer cancel()
-	o, err := u.insert(ctx, bytes.NewReader(body), googleapi.ChunkSize(0))
+	o, err := u.insert(ctx, u.s.opts.Attempts, bytes.NewReader(body), googleapi.ChunkSize(0))
 	if err != nil {
 		return nil, sums, u.s.fail("put", u.key, err)
 	}
@@ -136,7 +136,7 @@ func (u *upload) large(ctx context.Context, content store.Content) (*rawstorage.
 		}
 		_ = pw.Close()
 	})
-	o, err := u.insert(ctx, pr,
+	o, err := u.insert(ctx, u.s.opts.ChunkAttempts, pr,
 		googleapi.ChunkSize(u.s.opts.ChunkSize),
 		googleapi.ChunkRetryDeadline(u.s.opts.ChunkTimeout), googleapi.ChunkTransferTimeout(u.s.opts.ChunkTimeout),
 		googleapi.EnableAutoChecksum(),

@@ -34,10 +34,13 @@ type Options struct {
 	MemoryBytes int64 // bound on what all of them hold, besides the chunks: default 64 MiB
 	Uploads     int   // larger bodies going up at once, each with a chunk in memory: default 4
 
-	// Attempts bounds the tries of one request, or of one chunk: default 5.
-	// The SDK by itself tries a conditional upload until the context ends.
-	Attempts int
-	Backoff  time.Duration // before the second try, doubling after: default 200 ms
+	// Attempts bounds the tries of one request: default 5. The SDK by itself
+	// tries a conditional upload until the context ends. ChunkAttempts are those
+	// at each chunk of a larger body, which nobody else repeats without the whole
+	// upload: default 5.
+	Attempts      int
+	ChunkAttempts int
+	Backoff       time.Duration // before the second try, doubling after: default 200 ms
 
 	WriteTimeout time.Duration // for the upload of a small body with its retries: default 60 s
 	ChunkTimeout time.Duration // for a chunk of a larger one with its retries: default 3 min
@@ -53,6 +56,7 @@ func (o Options) withDefaults() Options {
 	o.MemoryBytes = max(o.MemoryBytes, o.ReadSize)
 	setDefault(&o.Uploads, 4)
 	setDefault(&o.Attempts, 5)
+	setDefault(&o.ChunkAttempts, 5)
 	setDefault(&o.Backoff, 200*time.Millisecond)
 	setDefault(&o.WriteTimeout, time.Minute)
 	setDefault(&o.ChunkTimeout, 3*time.Minute)

@@ -12,6 +12,9 @@ import (
 	"github.com/crossfade-io/crossfade/store"
 )
 
+// updateRounds bounds an update without a condition that meets other writers.
+const updateRounds = 5
+
 // UpdateMetadata replaces all attributes, in a request to see them and one to
 // change them. A patch leaves entries of metadata that it does not name, so
 // those that have to go are named, which the SDK's Update cannot do.
@@ -48,7 +51,7 @@ func (s *Store) UpdateMetadata(ctx context.Context, key string, attrs store.Attr
 			return o, nil
 		}
 		e := s.fail("update", key, err)
-		if bound || e.Kind != store.Precondition || attempt == s.opts.Attempts {
+		if bound || e.Kind != store.Precondition || attempt == updateRounds {
 			return nil, e
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -15,15 +16,20 @@ var illegible = regexp.MustCompile(`(?i)&#(x0*(1?[0-8bcef]|1[0-9a-f]|fff[ef])|0*
 
 const maxErrorBody = 64 << 10
 
-// legibleErrors makes error documents readable that name a key with control
-// characters: the SDK could not tell NoSuchKey from NoSuchBucket in them. Only
-// errors are touched, never a listing, whose keys must be exact.
-func legibleErrors(stack *middleware.Stack) error {
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("crossfade.LegibleErrors",
+// repeatsKey are the operations whose answers name the key that was asked for,
+// and may be an error document with status 200.
+var repeatsKey = map[string]bool{"CreateMultipartUpload": true, "CompleteMultipartUpload": true}
+
+// legible makes documents readable that name a key with control characters.
+// The SDK could not tell NoSuchKey from NoSuchBucket in an error, and would take
+// a begun or completed upload for failed. A listing, whose keys must be exact, is
+// never touched.
+func legible(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("crossfade.Legible",
 		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 			out, meta, err := next.HandleDeserialize(ctx, in)
 			resp, ok := out.RawResponse.(*smithyhttp.Response)
-			if err != nil || !ok || resp.StatusCode < 300 || resp.Body == nil {
+			if err != nil || !ok || resp.StatusCode < 300 && !repeatsKey[awsmiddleware.GetOperationName(ctx)] || resp.Body == nil {
 				return out, meta, err
 			}
 			b, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))

@@ -39,7 +39,7 @@ func (w *write) multipart(ctx context.Context) (_ *store.Object, err error) {
 		out, err := w.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &w.bucket, Key: w.Store.key(w.key), UploadId: &id, PartNumber: number,
 			Body: bytes.NewReader(p.Data), ContentLength: aws.Int64(int64(len(p.Data))), ChecksumCRC32C: crc,
-		}, w.always...)
+		}, w.part()...)
 		if err != nil {
 			return w.failed(err)
 		}
@@ -55,7 +55,7 @@ func (w *write) multipart(ctx context.Context) (_ *store.Object, err error) {
 		ChecksumCRC32C:  encode64(sum.CRC32C), ChecksumType: types.ChecksumTypeFullObject, MpuObjectSize: &size,
 	}
 	in.IfMatch, in.IfNoneMatch = conditions(w.opts.If)
-	out, err := w.client.CompleteMultipartUpload(ctx, in, w.always...)
+	out, err := w.client.CompleteMultipartUpload(ctx, in, w.part()...)
 	if err != nil {
 		return nil, w.failed(err)
 	}
@@ -84,5 +84,5 @@ func (w *write) abort(ctx context.Context, id string) {
 	defer cancel()
 	w.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{ //nolint:errcheck // see above
 		Bucket: &w.bucket, Key: w.Store.key(w.key), UploadId: &id,
-	}, w.always...)
+	}, w.part()...)
 }

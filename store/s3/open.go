@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -20,10 +24,10 @@ import (
 const (
 	googleHost = "storage.googleapis.com"
 
-	// attempts at each request, with the SDK's backoff between them, unless
-	// AWS_MAX_ATTEMPTS or the profile says otherwise. Few: whoever calls the
-	// store has a loop of its own, and functions have a deadline.
-	attempts = 3
+	// partAttempts at each part of a large upload and at its completion, with
+	// the SDK's backoff between them, unless AWS_MAX_ATTEMPTS or the profile says
+	// otherwise. Nobody else repeats those without the whole upload.
+	partAttempts = 3
 
 	// idle connections kept to one host; the SDK's 10 would make a backfill
 	// with more workers connect again for most of its requests.
@@ -42,6 +46,9 @@ const (
 //
 // Endpoint https://storage.googleapis.com means Cloud Storage with HMAC keys in
 // AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+//
+// Requests are not repeated by the SDK, for that is package retry's part: both
+// would multiply their attempts. Only the parts of large uploads are.
 //
 // Nothing is asked of the bucket yet: see Check.
 func Open(ctx context.Context, u *url.URL) (store.Store, error) {
@@ -67,11 +74,16 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 		return fail("reading the AWS configuration: %w", err)
 	}
 	base := s3.NewFromConfig(cfg, p.apply).Options()
+	if base.BaseEndpoint != nil && !plainEndpoint(*base.BaseEndpoint) {
+		// The SDK would quote it, with the password that may be in it.
+		return fail("the endpoint of the environment or profile (AWS_ENDPOINT_URL_S3) is no URL such as https://host:port, without credentials and query")
+	}
 	interop := onGoogle(base.BaseEndpoint)
 	if cfg.Region == "" && base.BaseEndpoint == nil {
 		return fail("no region: set AWS_REGION, or write s3://%s?region=REGION", u.Host)
 	}
 	client := s3.NewFromConfig(cfg, p.apply, func(o *s3.Options) {
+		o.Retryer = skewOnly()
 		switch {
 		case interop:
 			Interoperable(o)
@@ -80,7 +92,27 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 			o.Region = "us-east-1" // what servers other than AWS usually take
 		}
 	})
-	return New(client, u.Host, prefix, Options{Interop: interop}), nil
+	return New(client, u.Host, prefix, Options{Interop: interop, PartRetryer: partRetryer(cfg.RetryMaxAttempts)}), nil
+}
+
+// skewOnly repeats a request once, if it was refused because this machine's clock
+// is wrong: the SDK then knows by how much.
+func skewOnly() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = 2
+		o.Retryables = []retry.IsErrorRetryable{retry.NoRetryCanceledError{}, retry.RetryableError{}}
+		o.RateLimiter = ratelimit.None
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+	})
+}
+
+// partRetryer is the SDK's usual one. configured is what the environment or the
+// profile says, or 0.
+func partRetryer(configured int) aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = cmp.Or(configured, partAttempts)
+		o.MaxBackoff = 5 * time.Second
+	})
 }
 
 // params are the query parameters of a URL.
@@ -102,8 +134,7 @@ func readParams(u *url.URL) (p params, err error) {
 		case "profile":
 			p.profile = v
 		case "endpoint":
-			e, err := url.Parse(v)
-			if err != nil || e.Scheme != "http" && e.Scheme != "https" || e.Host == "" || e.User != nil || e.RawQuery != "" {
+			if !plainEndpoint(v) {
 				return p, errors.New("endpoint is no URL such as https://host:port, without credentials and query")
 			}
 			p.endpoint = v
@@ -137,9 +168,6 @@ func (p params) load(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	if cfg.RetryMaxAttempts == 0 {
-		cfg.RetryMaxAttempts = attempts
-	}
 	if cfg.Credentials != nil {
 		cfg.Credentials = credentials{cfg.Credentials}
 	}
@@ -160,6 +188,11 @@ func (p params) apply(o *s3.Options) {
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.DisableLogOutputChecksumValidationSkipped = true
+}
+
+func plainEndpoint(v string) bool {
+	e, err := url.Parse(v)
+	return err == nil && (e.Scheme == "http" || e.Scheme == "https") && e.Host != "" && e.User == nil && e.RawQuery == ""
 }
 
 func onGoogle(endpoint *string) bool {

@@ -75,6 +75,10 @@ type Options struct {
 
 	// Interop says that the client was made with Interoperable.
 	Interop bool
+
+	// PartRetryer repeats the requests of an upload in parts, but for the one
+	// that begins it: default the client's.
+	PartRetryer aws.Retryer
 }
 
 // Store is a bucket, or the part of it below a prefix.
@@ -116,7 +120,7 @@ func New(client *s3.Client, bucket, prefix string, opts Options) *Store {
 	return &Store{
 		client: client, bucket: bucket, prefix: prefix, name: name, opts: opts,
 		pool:   parts.NewPool(opts.PoolBytes, opts.PartBytes),
-		always: []func(*s3.Options){s3.WithAPIOptions(legibleErrors)},
+		always: []func(*s3.Options){s3.WithAPIOptions(legible)},
 	}
 }
 
@@ -151,6 +155,14 @@ func (s *Store) Delete(ctx context.Context, key string, cond store.Condition) er
 		return err
 	}
 	return nil
+}
+
+// part is the options of a call for an upload in parts.
+func (s *Store) part() []func(*s3.Options) {
+	if s.opts.PartRetryer == nil {
+		return s.always
+	}
+	return s.with(func(o *s3.Options) { o.Retryer = s.opts.PartRetryer })
 }
 
 // with is the options of a call that needs more than those of every call.
