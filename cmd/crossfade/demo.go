@@ -37,10 +37,16 @@ Any of these, or an error that the application met: exit code 1.
 Lag is the time from a change on the source until a function acknowledged it,
 having seen the target in order. Freeze is the time from the last change that the
 source accepted until the application was told of its first success on the target.
-The same seed gives the same operations.`,
+The same seed gives the same operations.
+
+With --faults, requests are throttled, refused, cut, corrupted, left hanging or
+answered into the void, those of the application too. It tries each operation
+again until it succeeds, so its record stays true: what it could not know it does
+not claim. The JSON then has the faults by kind as "injected".`,
 		Example: `  crossfade demo
   crossfade demo --from gcs --to azure --duration 1m --objects 20000 --rate 400
   crossfade demo --latency 5ms
+  crossfade demo --faults 0.05
   crossfade demo --json | jq .lag_ms`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +65,7 @@ The same seed gives the same operations.`,
 	flags.Float64Var(&opts.Rate, "rate", opts.Rate, "operations of the application a second")
 	flags.Uint64Var(&opts.Seed, "seed", opts.Seed, "of the application's plan")
 	flags.DurationVar(&opts.Latency, "latency", opts.Latency, "added to every request to a cloud")
+	flags.Float64Var(&opts.Faults, "faults", opts.Faults, "share of the requests to the clouds that fail, 0 to 0.2; events then also come twice and out of order")
 	flags.BoolVar(&asJSON, "json", false, "print the result as one JSON object")
 	for _, name := range []string{"from", "to"} {
 		cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions([]string{"s3", "gcs", "azure"}, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag is there

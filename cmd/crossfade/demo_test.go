@@ -35,6 +35,7 @@ func TestDemoUsageErrors(t *testing.T) {
 		{"demo --rate 0", "--rate is 0: use 1 to 5000 a second"},
 		{"demo --rate NaN", "--rate is NaN: use 1 to 5000 a second"},
 		{"demo --seed -1", "--seed"},
+		{"demo --faults 0.3", "--faults is 0.3: use 0 to 0.2"},
 		{"demo --latency 1h", "--latency is 1h0m0s: use 0s to 1s"},
 		{"demo s3://source", "unknown command"},
 	} {

@@ -117,6 +117,9 @@ func demoTable(r *demo.Result) string {
 	row("after the move", count(r.OnTarget), "of these writes and deletes, on the target")
 	row("events", count(r.Events.Sent), fmt.Sprintf("%s delivered again, %s given up", count(r.Events.Redelivered), count(r.Events.Dead)))
 	row("backfilled", thousands(r.Backfill.Copied), fmt.Sprintf("in %.1f s, %s were there already, %s failed", r.Backfill.Seconds, thousands(r.Backfill.Skipped), thousands(r.Backfill.Failed)))
+	if n := injected(r.Injected); n > 0 {
+		row("faults", count(n), fmt.Sprintf("requests made to fail, in %d kinds", len(r.Injected)))
+	}
 	row("replication lag", msText(r.LagMS.P50), fmt.Sprintf("p50; p99 %s, max %s", msText(r.LagMS.P99), msText(r.LagMS.Max)))
 	row("freeze", msText(r.FreezeMS), "from the last write on the source to the first on the target")
 	b.WriteByte('\n')
@@ -149,6 +152,13 @@ func demoTable(r *demo.Result) string {
 		fmt.Fprintf(&b, "Of %s keys, not all are on the target as the application was told.\n", count(r.Compared))
 	}
 	return b.String()
+}
+
+func injected(kinds map[string]int) (n int) {
+	for _, k := range kinds {
+		n += k
+	}
+	return n
 }
 
 func count(n int) string { return thousands(int64(n)) }

@@ -101,6 +101,8 @@ func classifyStatus(e *googleapi.Error) store.Kind {
 	switch {
 	case e.Code >= http.StatusInternalServerError:
 		return store.Unavailable
+	case strings.Contains(e.Message, "doesn't match calculated"):
+		return store.Corrupt // a checksum; the reason is that of any wrong request
 	case e.Code >= http.StatusBadRequest:
 		return store.Invalid
 	}
@@ -108,7 +110,7 @@ func classifyStatus(e *googleapi.Error) store.Kind {
 }
 
 func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	seconds, err := strconv.ParseInt(h.Get("Retry-After"), 10, 32)
 	if err != nil || seconds < 0 {
 		return 0
 	}

@@ -107,6 +107,9 @@ type observationKey struct{}
 type observation struct {
 	header http.Header
 	code   string // of an error in XML, for 404 only
+
+	from  string // the Range of the last answer with a body
+	again int    // how many before it began there too
 }
 
 // observe returns a context whose requests are observed. The observation must
@@ -118,13 +121,42 @@ func observe(ctx context.Context) (context.Context, *observation) {
 
 func (t *observer) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(req)
+	if err == nil && resp.StatusCode >= http.StatusBadRequest {
+		// The SDK reads all of an error, and the transport may unpack it.
+		resp.Body = readCloser{io.LimitReader(resp.Body, maxErrorBody), resp.Body}
+	}
 	if o, ok := req.Context().Value(observationKey{}).(*observation); ok && err == nil {
+		if resp.StatusCode/100 == 2 && !o.progress(req.Header.Get("Range")) {
+			_ = resp.Body.Close()
+			return nil, errNoProgress
+		}
 		o.header, o.code = resp.Header, ""
 		if resp.StatusCode == http.StatusNotFound {
 			o.code = errorCode(resp)
 		}
 	}
 	return resp, err
+}
+
+// maxAgain is how often a body may break off before its first byte.
+const maxAgain = 3
+
+var errNoProgress = fmt.Errorf("the body broke off %d times without a byte: %w", maxAgain, io.ErrUnexpectedEOF)
+
+// progress bounds what the SDK does not: it takes up a broken body at once, and
+// forever, for as long as the service begins to answer.
+func (o *observation) progress(from string) bool {
+	if o.header == nil || from != o.from {
+		o.from, o.again = from, 0
+		return true
+	}
+	o.again++
+	return o.again <= maxAgain
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
 }
 
 // CloseIdleConnections is called by http.Client.

@@ -32,6 +32,9 @@ type AzureOptions struct {
 
 	Recorder *Recorder
 
+	// Faults, if any, decide which requests fail.
+	Faults *Faults
+
 	// PageSize is the most blobs that a page of a listing holds, whatever the
 	// request asks for: the service may always answer with a short page.
 	PageSize int
@@ -99,8 +102,10 @@ type azureRequest struct {
 	container string
 	blob      string
 	query     url.Values
-	bucket    *Bucket // of operations on a blob and of listings
-	id        string  // x-ms-request-id
+	bucket    *Bucket    // of operations on a blob and of listings
+	id        string     // x-ms-request-id
+	fault     *injection // nil for none
+	recorded  bool
 }
 
 // ServeHTTP serves one request.
@@ -114,9 +119,15 @@ func (f *azureFace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if id := r.Header.Get("X-Ms-Client-Request-Id"); id != "" {
 		h.Set("X-Ms-Client-Request-Id", id)
 	}
+	defer func() {
+		if !rq.recorded { // a fault ended the handler
+			rq.record(0)
+		}
+	}()
 	if err := rq.serve(); err != nil {
 		rq.fail(err)
 	}
+	rq.fault.end(r)
 }
 
 func (rq *azureRequest) serve() error {
@@ -126,6 +137,12 @@ func (rq *azureRequest) serve() error {
 	serve, err := rq.route()
 	if err != nil {
 		return err
+	}
+	if rq.fault = rq.opts.Faults.pick(rq.op, rq.blob); rq.fault != nil {
+		if err := rq.fault.azure(rq.w.Header()); err != nil {
+			return err
+		}
+		rq.w = rq.fault.begin(rq.w, rq.r)
 	}
 	if err := rq.authorize(); err != nil {
 		return err
@@ -196,8 +213,13 @@ func (rq *azureRequest) route() (func(*azureRequest) error, error) {
 
 // reply records the request and sends the status; a body may follow.
 func (rq *azureRequest) reply(status int) {
-	rq.opts.Recorder.Record(Call{Op: rq.op, Bucket: rq.container, Key: rq.blob, Status: status})
+	rq.record(status)
 	rq.w.WriteHeader(status)
+}
+
+func (rq *azureRequest) record(status int) {
+	rq.recorded = true
+	rq.opts.Recorder.Record(Call{Op: rq.op, Bucket: rq.container, Key: rq.blob, Status: status})
 }
 
 // origin goes into the events of a change.

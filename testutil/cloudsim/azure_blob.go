@@ -33,6 +33,7 @@ func (rq *azureRequest) putBlob() error {
 	if err != nil {
 		return err
 	}
+	body = rq.fault.flip(body)
 	if err := rq.verify(rq.r.Header, "Content-Md5", "X-Ms-Content-Crc64", body); err != nil {
 		return err
 	}
@@ -43,6 +44,7 @@ func (rq *azureRequest) putBlob() error {
 	if sent := rq.r.Header.Get("X-Ms-Blob-Content-Md5"); sent != "" && sent != base64.StdEncoding.EncodeToString(o.MD5) {
 		return azureErr(http.StatusBadRequest, "Md5Mismatch", "The MD5 value specified in the request did not match with the MD5 value calculated by the server.")
 	}
+	rq.fault.unnoticed()
 	return rq.store(o)
 }
 
@@ -176,7 +178,7 @@ func azureRange(h http.Header, size int) (from, to int, ranged bool, err error) 
 	if from64 >= int64(size) {
 		return 0, 0, false, azureErr(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The range specified is invalid for the current size of the resource.")
 	}
-	return int(from64), int(min(last+1, int64(size))), true, nil
+	return int(from64), int(min(last, int64(size)-1)) + 1, true, nil
 }
 
 // azureRangeChecksums answers the checksums of a range of up to 4 MiB.

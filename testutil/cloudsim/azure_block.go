@@ -41,12 +41,14 @@ func (rq *azureRequest) putBlock() error {
 	if err != nil {
 		return err
 	}
+	body = rq.fault.flip(body)
 	if err := rq.verify(rq.r.Header, "Content-Md5", "X-Ms-Content-Crc64", body); err != nil {
 		return err
 	}
 	if sent := rq.r.Header.Get("Content-Md5"); sent != "" {
 		rq.w.Header().Set("Content-Md5", sent)
 	}
+	rq.fault.unnoticed()
 	return rq.stage(body)
 }
 

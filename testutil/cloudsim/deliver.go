@@ -36,6 +36,9 @@ type DeliveryOptions struct {
 	Duplicate float64
 	Window    time.Duration
 
+	// Late is the share of messages that Replay sends once more.
+	Late float64
+
 	// Acked, if not nil, is called once for each acknowledged message.
 	Acked func(m Message, at time.Time)
 
@@ -54,6 +57,7 @@ type Delivery struct {
 	wake    chan struct{}
 	rng     *rand.Rand // of the backoffs
 	closed  bool
+	late    []Message
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -148,7 +152,26 @@ func (d *Delivery) enqueue(c Change, rng *rand.Rand) {
 			m.Copy, m.ID = 1, m.ID+"-again"
 			d.queue.Send(m, d.delay(rng))
 		}
+		if d.opts.Late > 0 && rng.Float64() < d.opts.Late {
+			d.mu.Lock()
+			d.late = append(d.late, m)
+			d.mu.Unlock()
+		}
 	}
+}
+
+// Replay delivers again, long after, what Late chose so far, and returns how
+// many messages that is.
+func (d *Delivery) Replay() int {
+	d.mu.Lock()
+	late := d.late
+	d.late = nil
+	d.mu.Unlock()
+	for _, m := range late {
+		m.Copy, m.ID = 2, m.ID+"-late"
+		d.queue.Send(m, 0)
+	}
+	return len(late)
 }
 
 func (d *Delivery) delay(rng *rand.Rand) time.Duration {

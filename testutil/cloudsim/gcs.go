@@ -9,6 +9,7 @@ import (
 // GCSOptions configure the GCS face. The zero value is ready.
 type GCSOptions struct {
 	Recorder *Recorder // counts requests; nil counts none
+	Faults   *Faults   // decide which requests fail; nil for none
 
 	// Token, where set, is the OAuth bearer token that every request must
 	// carry; others are answered with 401.
@@ -41,6 +42,7 @@ type gcsCall struct {
 	dest   gcsName // of a rewrite
 	query  url.Values
 	xml    bool
+	fault  *injection // nil for none
 }
 
 type gcsName struct{ bucket, object string }
@@ -51,6 +53,13 @@ func (g *gcsFace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &gcsCall{query: r.URL.Query()}
 	rec := &gcsResponse{ResponseWriter: w, status: http.StatusOK}
 	handle, err := g.route(r, c)
+	// Deferred, because a fault may end the handler.
+	defer func() { g.opts.Recorder.Record(Call{Op: c.op, Bucket: c.bucket, Key: c.object, Status: rec.status}) }()
+	if c.fault = g.opts.Faults.pick(c.op, c.object); c.fault != nil && err == nil {
+		if err = c.fault.gcs(w.Header()); err == nil {
+			rec.ResponseWriter = c.fault.begin(w, r)
+		}
+	}
 	if err == nil {
 		if g.opts.Token != "" && r.Header.Get("Authorization") != "Bearer "+g.opts.Token {
 			err = gcsFail(http.StatusUnauthorized, "required", "AuthenticationRequired", "Login Required.")
@@ -61,7 +70,7 @@ func (g *gcsFace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		writeGCSError(rec, r, c, err)
 	}
-	g.opts.Recorder.Record(Call{Op: c.op, Bucket: c.bucket, Key: c.object, Status: rec.status})
+	c.fault.end(r)
 }
 
 // gcsResponse remembers the status for the Recorder.

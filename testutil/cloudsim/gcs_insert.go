@@ -18,7 +18,7 @@ func (g *gcsFace) insertMedia(w http.ResponseWriter, r *http.Request, c *gcsCall
 	if err != nil {
 		return err
 	}
-	return g.insert(w, r, c, in, body)
+	return g.insert(w, r, c, in, c.fault.flip(body))
 }
 
 // insertMultipart is an upload of metadata and bytes in one request
@@ -31,7 +31,7 @@ func (g *gcsFace) insertMultipart(w http.ResponseWriter, r *http.Request, c *gcs
 	if err := in.named(c); err != nil {
 		return err
 	}
-	return g.insert(w, r, c, in, media)
+	return g.insert(w, r, c, in, c.fault.flip(media))
 }
 
 func readGCSMultipart(r *http.Request) (in gcsInput, media []byte, err error) {
@@ -96,6 +96,7 @@ func (g *gcsFace) store(r *http.Request, c *gcsCall, in gcsInput, body []byte) (
 	if err := in.verify(body); err != nil {
 		return nil, err
 	}
+	c.fault.unnoticed()
 	return b.Put(in.object(body), g.origin(r, "objects.insert"), conds.check, nil)
 }
 

@@ -99,7 +99,9 @@ func (g *gcsFace) resumableStart(w http.ResponseWriter, r *http.Request, c *gcsC
 			return gcsInvalid("Invalid X-Upload-Content-Length.")
 		}
 	}
-	id := g.uploads.add(&gcsUpload{call: *c, in: in, total: total})
+	call := *c
+	call.fault = nil
+	id := g.uploads.add(&gcsUpload{call: call, in: in, total: total})
 	q := url.Values{"uploadType": {"resumable"}, "name": {in.Name}, "upload_id": {id}}
 	w.Header().Set("Location", gcsBase(r)+"/upload/storage/v1/b/"+c.bucket+"/o?"+q.Encode())
 	w.Header().Set("X-Guploader-Uploadid", id)
@@ -138,6 +140,9 @@ func (g *gcsFace) resumableRequest(w http.ResponseWriter, r *http.Request, c *gc
 	}
 	if cr.first < 0 && cr.total < 0 || cr.first < 0 && cr.total != int64(len(up.data)) {
 		c.op = "resumable.query"
+	}
+	if c.fault != nil && c.fault.kind == CorruptWrite {
+		up.call.fault = c.fault // what it spoils is found out at the end
 	}
 	if err := up.receive(r, cr); err != nil {
 		return err
@@ -185,6 +190,7 @@ func (u *gcsUpload) receive(r *http.Request, cr gcsContentRange) error {
 		return nil // fewer than are there already: nothing new
 	}
 	body, err := gcsReadPart(r)
+	body = u.call.fault.flip(body)
 	end := have + int64(len(body))
 	switch {
 	case err == nil && cr.last < 0: // no Content-Range: this is all

@@ -16,6 +16,9 @@ type S3Options struct {
 	// Recorder, if any, sees every request under the name of its S3 operation.
 	Recorder *Recorder
 
+	// Faults, if any, decide which requests fail.
+	Faults *Faults
+
 	// Credentials maps access keys to secret keys. When it has any, the
 	// Signature V4 of every request, in headers or presigned, is checked with
 	// its payload hash and expiry. Otherwise every request is let in.
@@ -76,6 +79,7 @@ type s3Request struct {
 	sig        *s3Signature // nil when signatures are not checked
 	sent       http.Header  // as sent; Header may be respelled
 	google     bool         // in the x-goog-* dialect
+	fault      *injection   // nil for none
 }
 
 // s3StatusWriter remembers the status for the Recorder.
@@ -99,12 +103,14 @@ func (f *s3Face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("x-amz-request-id", q.id)
 	h.Set("Server", "AmazonS3")
+	// Deferred, because a fault may end the handler.
+	defer func() { f.opts.Recorder.Record(Call{Op: q.op, Bucket: q.bucketName, Key: q.key, Status: sw.status}) }()
 	if err := f.serve(q); err != nil {
 		// Reading on lets a client that is still sending see the answer.
 		io.CopyN(io.Discard, r.Body, 64<<20) //nolint:errcheck // the answer is an error anyway
 		q.fail(err)
 	}
-	f.opts.Recorder.Record(Call{Op: q.op, Bucket: q.bucketName, Key: q.key, Status: sw.status})
+	q.fault.end(r)
 }
 
 func (f *s3Face) serve(q *s3Request) error {
@@ -118,6 +124,12 @@ func (f *s3Face) serve(q *s3Request) error {
 	}
 	var handle func(*s3Request) error
 	q.op, handle = f.route(q)
+	if q.fault = f.opts.Faults.pick(q.op, q.key); q.fault != nil {
+		if err := q.fault.s3(f.opts.Interop); err != nil {
+			return err
+		}
+		q.w.ResponseWriter = q.fault.begin(q.w.ResponseWriter, q.Request)
+	}
 	if len(f.opts.Credentials) > 0 {
 		sig, err := f.authenticate(q)
 		if err != nil {

@@ -65,7 +65,7 @@ func (f *s3Face) readPayload(q *s3Request, want string, limit int64) (*s3Payload
 	}
 	verifyHash := len(hashed) == sha256.Size*2
 	digest := newS3Digest(algorithm, verifyHash)
-	data, err := s3ReadExactly(body, size, digest)
+	data, err := s3ReadExactly(q.fault.flipReader(body), size, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,7 @@ func (f *s3Face) readPayload(q *s3Request, want string, limit int64) (*s3Payload
 	if sent.algorithm != "" && sent.value != p.checksum.value {
 		return nil, s3BadDigest(sent.algorithm)
 	}
+	q.fault.unnoticed()
 	return p, nil
 }
 

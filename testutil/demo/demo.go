@@ -36,6 +36,11 @@ type Options struct {
 	Seed     uint64        // of the application's plan
 	Latency  time.Duration // added to every request to a cloud
 
+	// Faults is the share of all requests to both clouds, the application's own
+	// included, that fail in one of cloudsim.PassingFaults. With any, events
+	// also come twice, out of order, and once more after all were done.
+	Faults float64
+
 	Observe func(Step)   // told of what happens, in order; may be nil
 	Log     *slog.Logger // of the functions and the backfill; default: discard
 	Now     func() time.Time
@@ -65,6 +70,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("--objects is %d: use 0 to 200000", o.Objects)
 	case !(o.Rate >= 1 && o.Rate <= 5000):
 		return fmt.Errorf("--rate is %g: use 1 to 5000 a second", o.Rate)
+	case !(o.Faults >= 0 && o.Faults <= 0.2):
+		return fmt.Errorf("--faults is %g: use 0 to 0.2", o.Faults)
 	case o.Latency < 0 || o.Latency > time.Second:
 		return fmt.Errorf("--latency is %s: use 0s to 1s", o.Latency)
 	}
@@ -122,7 +129,7 @@ func New(ctx context.Context, opts Options) (*Demo, error) {
 	d := &Demo{opts: opts, start: opts.Now()}
 	d.setPhase("starting")
 	d.app = demoapp.NewApp(demoapp.NewPlan(opts.Seed, opts.Objects), demoapp.Options{
-		Rate: opts.Rate, Now: opts.Now, Accepted: d.accepted,
+		Rate: opts.Rate, Now: opts.Now, Accepted: d.accepted, Attempts: opts.appAttempts(),
 	})
 	var err error
 	if d.source, err = newEnd(ctx, opts.From, "photos", opts); err != nil {
@@ -133,6 +140,15 @@ func New(ctx context.Context, opts Options) (*Demo, error) {
 	}
 	d.source.bucket.Subscribe(func(c cloudsim.Change) { d.lastOnSource.Store(c.Time.UnixNano()) })
 	return d, nil
+}
+
+// appAttempts makes the application go on trying where requests fail, as any
+// that is to live with a cloud does; without faults each error is an event.
+func (o Options) appAttempts() int {
+	if o.Faults > 0 {
+		return 60
+	}
+	return 1
 }
 
 // Close stops the clouds.

@@ -21,12 +21,13 @@ type end struct {
 	store  store.Store    // crossfade's driver
 	app    demoapp.Client // what the application uses
 	closes []func() error // last first
+	faults *cloudsim.Faults
 }
 
 // newEnd starts a cloud with one empty bucket.
 func newEnd(ctx context.Context, cloud, bucket string, opts Options) (*end, error) {
 	core := cloudsim.NewCore(opts.Now)
-	e := &end{bucket: core.CreateBucket(bucket, false)}
+	e := &end{bucket: core.CreateBucket(bucket, false), faults: newFaults(opts, bucket)}
 	var (
 		face   http.Handler
 		scheme string
@@ -34,11 +35,11 @@ func newEnd(ctx context.Context, cloud, bucket string, opts Options) (*end, erro
 	)
 	switch cloud {
 	case "s3":
-		face, scheme, open = cloudsim.NewS3(core, cloudsim.S3Options{}), "s3", e.openS3
+		face, scheme, open = cloudsim.NewS3(core, cloudsim.S3Options{Faults: e.faults}), "s3", e.openS3
 	case "gcs":
-		face, scheme, open = cloudsim.NewGCS(core, cloudsim.GCSOptions{}), "gs", e.openGCS
+		face, scheme, open = cloudsim.NewGCS(core, cloudsim.GCSOptions{Faults: e.faults}), "gs", e.openGCS
 	case "azure":
-		face, scheme, open = cloudsim.NewAzure(core, cloudsim.AzureOptions{}), "az", e.openAzure
+		face, scheme, open = cloudsim.NewAzure(core, cloudsim.AzureOptions{Faults: e.faults}), "az", e.openAzure
 	default:
 		return nil, fmt.Errorf("no cloud named %q", cloud)
 	}
@@ -52,6 +53,7 @@ func newEnd(ctx context.Context, cloud, bucket string, opts Options) (*end, erro
 	}
 	url, stop := cloudsim.Serve(face)
 	e.onClose(func() error {
+		e.faults.Release()
 		stop()
 		return nil
 	})

@@ -44,6 +44,10 @@ type Result struct {
 
 	Faults     []Fault `json:"faults"` // the first of them
 	FirstError string  `json:"first_error,omitempty"`
+
+	// Injected counts the requests that were made to fail, by kind, where
+	// Options.Faults asked for that.
+	Injected map[string]int `json:"injected,omitempty"`
 }
 
 // LagMS is the replication lag: from a change on the source until a function

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/crossfade-io/crossfade/backfill"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
@@ -75,6 +74,7 @@ func (d *Demo) run(ctx context.Context) (*Result, error) {
 	if err := d.compare(ctx, res); err != nil {
 		return nil, err
 	}
+	res.Injected = d.injected()
 	res.Seconds = d.opts.Now().Sub(d.start).Seconds()
 	return res, nil
 }
@@ -107,6 +107,9 @@ func (d *Demo) deploy(ctx context.Context) (*cloudsim.Delivery, func(), error) {
 		opts.Encode = d.opts.Events(opts.Encode)
 	}
 	opts.Attempts, opts.MaxBackoff = 15, time.Second
+	if d.opts.Faults > 0 {
+		opts.Attempts, opts.Duplicate, opts.Window, opts.Late = patience, duplicated, shuffled, late
+	}
 	opts.Seed, opts.Now, opts.Acked = d.opts.Seed, d.opts.Now, d.lags.acked
 	delivery := cloudsim.Deliver(ctx, d.source.bucket, opts)
 	d.delivery.Store(delivery)
@@ -134,9 +137,7 @@ func (d *Demo) backfill(ctx context.Context, res *Result) error {
 		return err
 	}
 	d.step("backfill", "what was there before")
-	sum, err := backfill.Run(ctx, d.source.store, d.target.store, rep, backfill.Options{
-		Concurrency: 16, Progress: &d.fill, Log: d.opts.Log, Now: d.opts.Now,
-	})
+	sum, err := d.backfillAll(ctx, rep)
 	if err != nil {
 		return fmt.Errorf("backfill: %w", err)
 	}
@@ -157,6 +158,12 @@ func (d *Demo) cutover(ctx context.Context, leaveSource func(), delivery *clouds
 	defer cancel()
 	if err := delivery.Wait(drain); err != nil {
 		return fmt.Errorf("the target did not catch up within %s: %+v", drainLimit, delivery.Stats())
+	}
+	if n := delivery.Replay(); n > 0 {
+		d.step("drained", "%d events come once more, long after", n)
+		if err := delivery.Wait(drain); err != nil {
+			return fmt.Errorf("the late events were not done within %s: %+v", drainLimit, delivery.Stats())
+		}
 	}
 	delivery.Stop()
 	d.step("drained", "every event was acknowledged, or given up")

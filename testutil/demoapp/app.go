@@ -15,6 +15,10 @@ type Options struct {
 	Workers int              // at once: default 16; the operations on one key are never at once
 	Now     func() time.Time // default time.Now
 
+	// Attempts at each operation, for clouds whose requests fail: default 1. With
+	// more, deleting what is absent is a success, for it may be an own earlier try's.
+	Attempts int
+
 	// Accepted, if not nil, is called for every operation that succeeded.
 	Accepted func(op Op, at time.Time)
 }
@@ -37,6 +41,9 @@ func NewApp(plan *Plan, opts Options) *App {
 	}
 	if opts.Workers == 0 {
 		opts.Workers = 16
+	}
+	if opts.Attempts == 0 {
+		opts.Attempts = 1
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -148,7 +155,8 @@ func slot(key string, n int) int {
 
 func (a *App) do(ctx context.Context, c Client, op Op) error {
 	if op.Kind == Delete {
-		if err := c.Delete(ctx, op.Key); err != nil {
+		err := a.again(ctx, func() error { return c.Delete(ctx, op.Key) })
+		if err != nil && (a.opts.Attempts == 1 || !errors.Is(err, ErrAbsent)) {
 			return a.failed(op, nil, err)
 		}
 		a.Record.Deleted(op.Key)
@@ -157,7 +165,7 @@ func (a *App) do(ctx context.Context, c Client, op Op) error {
 	}
 	body := op.Body.Bytes()
 	content := NewContent(body, op.Attrs)
-	if err := c.Put(ctx, op.Key, body, op.Attrs); err != nil {
+	if err := a.again(ctx, func() error { return c.Put(ctx, op.Key, body, op.Attrs) }); err != nil {
 		return a.failed(op, &content, err)
 	}
 	a.Record.Stored(op.Kind, op.Key, content)
@@ -185,7 +193,7 @@ func (a *App) check(ctx context.Context, c Client, key string) {
 	if done {
 		return
 	}
-	v, why, _, err := judge(ctx, c, a.Record, key)
+	v, why, _, err := a.judge(ctx, c, key)
 	if err != nil && ctx.Err() == nil {
 		v, why = Corrupt, "cannot be read: "+err.Error()
 	}

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// ErrAbsent is returned by Get for a key that is not there.
+// ErrAbsent is returned by Get for a key that is not there, and by Delete where
+// the cloud tells.
 var ErrAbsent = errors.New("no such object")
 
 // Client is a bucket through a cloud's plain SDK, as the application uses it:

@@ -61,6 +61,9 @@ func (c *Azure) Get(ctx context.Context, key string) (Content, error) {
 // Delete removes a blob.
 func (c *Azure) Delete(ctx context.Context, key string) error {
 	_, err := c.Client.NewBlobClient(key).Delete(ctx, nil)
+	if bloberror.HasCode(err, bloberror.BlobNotFound) {
+		return ErrAbsent
+	}
 	return err
 }
 

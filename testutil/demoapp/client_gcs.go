@@ -62,7 +62,11 @@ func (c *GCS) Get(ctx context.Context, key string) (Content, error) {
 
 // Delete removes an object.
 func (c *GCS) Delete(ctx context.Context, key string) error {
-	return c.object(key).Retryer(storage.WithPolicy(storage.RetryAlways)).Delete(ctx)
+	err := c.object(key).Retryer(storage.WithPolicy(storage.RetryAlways)).Delete(ctx)
+	if errors.Is(err, storage.ErrObjectNotExist) {
+		return ErrAbsent
+	}
+	return err
 }
 
 // List lists all keys.

@@ -51,16 +51,19 @@ func (a *App) Compare(ctx context.Context, c Client, ignore func(key string) boo
 	for _, key := range a.Record.Keys() {
 		keys[key] = true
 	}
-	listed := map[string]bool{}
-	err := c.List(ctx, func(key string) bool {
-		if !ignore(key) {
-			keys[key], listed[key] = true, true
-		}
-		return true
+	var listed map[string]bool
+	err := a.again(ctx, func() error {
+		listed = map[string]bool{} // what a failed listing told is not the whole
+		return c.List(ctx, func(key string) bool {
+			listed[key] = !ignore(key)
+			return true
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
+	maps.DeleteFunc(listed, func(_ string, ours bool) bool { return !ours })
+	maps.Copy(keys, listed)
 
 	a.mu.Lock()
 	findings := maps.Clone(a.findings)
@@ -73,7 +76,7 @@ func (a *App) Compare(ctx context.Context, c Client, ignore func(key string) boo
 	for range a.opts.Workers {
 		wg.Go(func() {
 			for key := range next {
-				v, why, present, err := judge(ctx, c, a.Record, key)
+				v, why, present, err := a.judge(ctx, c, key)
 				mu.Lock()
 				switch {
 				case err != nil:
