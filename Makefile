@@ -26,6 +26,7 @@ DEMOFLAGS  ?=
 BENCHFLAGS ?=
 TESTFLAGS  ?=
 FUZZTIME   ?= 10s
+SOAKTIME   ?= 10m
 DISTFLAGS  ?=
 
 ##@ Everyday
@@ -42,6 +43,7 @@ help: ## Show this list
 		TESTFLAGS 'flags of go test in test and test-servers: TESTFLAGS="-run Sync"' \
 		DISTFLAGS 'flags of dist: make dist DISTFLAGS="--only linux/arm64"' \
 		FUZZTIME 'time for each fuzz target (10s)' \
+		SOAKTIME 'time for the random schedules of soak (10m)' \
 		VERSION 'version recorded in the binaries (from git describe)'
 
 .PHONY: build
@@ -79,6 +81,15 @@ fmt: $(TOOLBIN)/golangci-lint ## Format the sources
 fuzz: ## Run every fuzz target for FUZZTIME
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' testutil/fuzz.sh
 
+.PHONY: vulncheck
+vulncheck: $(TOOLBIN)/govulncheck ## Look for known vulnerabilities in what the code calls
+	@testutil/tools/vuln/check.sh $(TOOLBIN)/govulncheck
+
+.PHONY: soak
+soak: ## Random schedules of Sync for SOAKTIME, and every order of two Syncs and two changes
+	CROSSFADE_SOAK='$(SOAKTIME)' $(GO) test -count=1 -timeout 0 -v -run '^(TestSoak|TestEveryInterleaving)$$' $(TESTFLAGS) ./testutil/model | \
+		{ grep -Ev '^ *=== (RUN|PAUSE|CONT)' || true; }
+
 ##@ Real servers
 
 .PHONY: test-servers
@@ -102,6 +113,9 @@ TOOLBUILD = mkdir -p $(TOOLBIN) && cd testutil/tools/$(1) && \
 
 $(TOOLBIN)/golangci-lint: testutil/tools/lint/go.mod testutil/tools/lint/go.sum
 	$(call TOOLBUILD,lint,golangci-lint)
+
+$(TOOLBIN)/govulncheck: testutil/tools/vuln/go.mod testutil/tools/vuln/go.sum
+	$(call TOOLBUILD,vuln,govulncheck)
 
 # Also builds fake-gcs-server.
 $(TOOLBIN)/versitygw: testutil/tools/servers/go.mod testutil/tools/servers/go.sum

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/crossfade-io/crossfade/replicate"
 )
@@ -97,7 +98,11 @@ func unknown(environ, known []string) (errs []error) {
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) {
-			errs = append(errs, fmt.Errorf("%s is not known: did you mean %s? Remove it or correct its name", name, nearest(name, known)))
+			likely := nearest(name, known)
+			if strings.ContainsFunc(name, unicode.IsControl) { // a line for each mistake
+				name = strconv.Quote(name)
+			}
+			errs = append(errs, fmt.Errorf("%s is not known: did you mean %s? Remove it or correct its name", name, likely))
 		}
 	}
 	return errs

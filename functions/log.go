@@ -2,8 +2,10 @@ package functions
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -45,7 +47,7 @@ func (p *Processor) log(ctx context.Context, r record) {
 	attrs := make([]slog.Attr, 0, 16)
 	text := func(name, value string) {
 		if value != "" {
-			attrs = append(attrs, slog.String(name, printable(value)))
+			attrs = append(attrs, slog.String(name, clipped(value, maxText)))
 		}
 	}
 	text("event", e.ID)
@@ -54,7 +56,9 @@ func (p *Processor) log(ctx context.Context, r record) {
 	if e.Bucket != p.opts.Bucket {
 		text("bucket", e.Bucket)
 	}
-	text("key", e.Key)
+	if e.Key != "" {
+		attrs = append(attrs, slog.String("key", clipped(e.Key, maxKey))) // every valid one whole
+	}
 	text("version", e.Version)
 	text("sequencer", e.Sequencer)
 	if e.Deliveries > 0 {
@@ -81,7 +85,7 @@ func (p *Processor) log(ctx context.Context, r record) {
 		attrs = append(attrs, slog.Int64("retry_after_ms", r.verdict.After.Milliseconds()))
 	}
 	if err := firstOf(r.err, e.Malformed); err != nil {
-		text("error", err.Error())
+		attrs = append(attrs, slog.String("error", LogText(err.Error())))
 	}
 	p.opts.Log.LogAttrs(ctx, level, "event", attrs...)
 }
@@ -95,10 +99,35 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
+// What is kept of a text, in bytes, so that no event makes a line that a cloud
+// would cut or refuse: their limit is 256 KB.
+const (
+	maxText  = 256
+	maxError = 2048
+)
+
+// LogText is s as a log may hold it: nothing that a terminal might act upon, and
+// of bounded length.
+func LogText(s string) string { return clipped(s, maxError) }
+
+// clipped is printable, of at most so many bytes of s and with a note of how
+// many there were.
+func clipped(s string, most int) string {
+	if len(s) <= most {
+		return printable(s)
+	}
+	n := most
+	for n > most-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return fmt.Sprintf("%s… (%d bytes)", printable(s[:n]), len(s))
+}
+
 // printable quotes s as a Go string when it holds anything that a terminal
-// might act upon; so no key can forge a line or hide a part of it.
+// might act upon, or looks quoted; so no key can forge a line, hide a part of
+// it, or pass for another.
 func printable(s string) string {
-	plain := utf8.ValidString(s)
+	plain := utf8.ValidString(s) && !strings.HasPrefix(s, `"`)
 	for _, r := range s {
 		plain = plain && unicode.IsPrint(r)
 	}

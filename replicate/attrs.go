@@ -22,7 +22,7 @@ func SameAttrs(a, b store.Attrs) bool { return attrsDigest(a) == attrsDigest(b) 
 func carried(a store.Attrs, stamp Stamp) store.Attrs {
 	meta := make(map[string]string, len(a.Metadata)+1)
 	for k, v := range a.Metadata {
-		if !strings.EqualFold(k, StampName) {
+		if !isStampName(k) {
 			meta[k] = v
 		}
 	}
@@ -31,17 +31,23 @@ func carried(a store.Attrs, stamp Stamp) store.Attrs {
 	return a
 }
 
+// isStampName reports whether a store that does not regard case may take name
+// for the stamp's. Only ASCII folds: "cro\u017f\u017ffade" is a name of the user's.
+func isStampName(name string) bool { return strings.ToLower(name) == StampName }
+
 // stampValue finds the stamp, whatever the case that the store gave its name.
-func stampValue(a store.Attrs) (string, bool) {
+// Several in other cases are none: we write one.
+func stampValue(a store.Attrs) (value string, ok bool) {
 	if v, ok := a.Metadata[StampName]; ok {
 		return v, true
 	}
+	found := 0
 	for k, v := range a.Metadata {
-		if strings.EqualFold(k, StampName) {
-			return v, true
+		if isStampName(k) {
+			value, found = v, found+1
 		}
 	}
-	return "", false
+	return value, found == 1
 }
 
 // attrsDigest is 16 hex digits over the attributes in their normal form.
@@ -54,8 +60,8 @@ func attrsDigest(a store.Attrs) string {
 	field(h, a.ContentLanguage)
 	lower := make(map[string]string, len(a.Metadata))
 	for k, v := range a.Metadata {
-		if k = strings.ToLower(k); k != StampName {
-			lower[k] = v
+		if !isStampName(k) {
+			lower[strings.ToLower(k)] = v
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(lower)) {

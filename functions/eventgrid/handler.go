@@ -96,7 +96,7 @@ func (h *Handler) validate(w http.ResponseWriter, r *http.Request, body []byte) 
 		h.refuse(w, r, http.StatusBadRequest, "the handshake cannot be read", err)
 		return
 	}
-	h.log.LogAttrs(r.Context(), slog.LevelInfo, "Event Grid subscription validated", slog.String("topic", events[0].Topic))
+	h.log.LogAttrs(r.Context(), slog.LevelInfo, "Event Grid subscription validated", slog.String("topic", functions.LogText(events[0].Topic)))
 	w.Header().Set("Content-Type", "application/json")
 	// A map of strings always encodes; a write that fails is the peer's loss.
 	_ = json.NewEncoder(w).Encode(map[string]string{"validationResponse": events[0].Data.ValidationCode})
@@ -113,10 +113,10 @@ func (h *Handler) options(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", "OPTIONS, POST")
 	w.Header().Set("WebHook-Allowed-Origin", origin)
 	w.WriteHeader(http.StatusOK)
-	h.log.LogAttrs(r.Context(), slog.LevelInfo, "CloudEvents webhook validated", slog.String("origin", origin))
+	h.log.LogAttrs(r.Context(), slog.LevelInfo, "CloudEvents webhook validated", slog.String("origin", functions.LogText(origin)))
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, status int, what string, err error) {
-	h.log.LogAttrs(r.Context(), slog.LevelError, what, slog.Int("status", status), slog.String("error", err.Error()))
+	h.log.LogAttrs(r.Context(), slog.LevelError, what, slog.Int("status", status), slog.String("error", functions.LogText(err.Error())))
 	http.Error(w, what, status)
 }

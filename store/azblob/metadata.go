@@ -42,15 +42,17 @@ func metadataSize(meta map[string]*string) int {
 }
 
 // decodeMetadata is the reverse. The SDK has names as HTTP gave them, in any
-// case.
+// case. Of names that stand for one, the first in byte order counts: what they
+// are read as must not change from one read to the next.
 func decodeMetadata(meta map[string]*string) map[string]string {
 	if len(meta) == 0 {
 		return nil
 	}
 	out := make(map[string]string, len(meta))
-	for name, value := range meta {
-		if value != nil {
-			out[decodeName(strings.ToLower(name))] = decodeValue(*value)
+	for _, sent := range slices.Sorted(maps.Keys(meta)) {
+		name := decodeName(strings.ToLower(sent))
+		if _, ok := out[name]; !ok && meta[sent] != nil {
+			out[name] = decodeValue(*meta[sent])
 		}
 	}
 	return out

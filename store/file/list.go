@@ -161,7 +161,7 @@ func (w *walk) entries(dir *os.Root, above []string, prefix string) ([]entry, er
 
 func (w *walk) entry(dir *os.Root, above []string, prefix string, x fs.DirEntry) ([]entry, error) {
 	name, mode := x.Name(), x.Type()
-	if prefix == "" && len(above) == 0 && name == Reserved {
+	if prefix == "" && len(above) == 0 && reserved(name) {
 		return nil, nil
 	}
 	path := append(slices.Clone(above), name)

@@ -52,7 +52,7 @@ func encodeKey(key string) ([]string, error) {
 // first of its key, where the store's own directory has to be avoided.
 func appendSegment(names []string, seg string, first bool) []string {
 	plain := seg != "" && seg != "." && seg != ".." && len(seg) <= maxName && strings.IndexByte(seg, 0) < 0 &&
-		!strings.HasPrefix(seg, escape) && !strings.HasPrefix(seg, more) && (!first || seg != Reserved)
+		!strings.HasPrefix(seg, escape) && !strings.HasPrefix(seg, more) && (!first || !reserved(seg))
 	if plain {
 		return append(names, seg)
 	}
@@ -66,6 +66,10 @@ func appendSegment(names []string, seg string, first bool) []string {
 	}
 	return append(names, escape+rest)
 }
+
+// reserved reports whether a name is Reserved to some file system: there are
+// those that do not regard case.
+func reserved(name string) bool { return strings.EqualFold(name, Reserved) }
 
 // decodeSegment returns the segment that names stand for: one plain name, or
 // those of an escaped segment. It fails unless they are just those that
@@ -85,7 +89,7 @@ func decodeSegment(names []string, first bool) (string, error) {
 		err = errors.New("another form of the same name")
 	}
 	if err != nil {
-		return "", fmt.Errorf("the name %q begins with %q, which is reserved for escaped names, and is none: %w", strings.Join(names, "/"), last[:len(escape)], err)
+		return "", fmt.Errorf("the name %q begins with %q, which is reserved for escaped names, and is none: %w", strings.Join(names, "/"), names[0][:len(escape)], err)
 	}
 	return seg, nil
 }

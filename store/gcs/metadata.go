@@ -3,7 +3,9 @@ package gcs
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -48,14 +50,19 @@ func encodeMetadata(m map[string]string) (map[string]string, error) {
 	return out, nil
 }
 
-// decodeMetadata is the reverse, with names in lower case. Nil for none.
+// decodeMetadata is the reverse, with names in lower case. Nil for none. Of names
+// that become one, the first in byte order counts: what they are read as must
+// not change from one read to the next.
 func decodeMetadata(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil
 	}
 	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[decodeName(foldName(k))] = decodeValue(v)
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		name := decodeName(foldName(k))
+		if _, ok := out[name]; !ok {
+			out[name] = decodeValue(m[k])
+		}
 	}
 	return out
 }

@@ -160,7 +160,7 @@ func errorCode(err error) string {
 // retryAfter reads the header in seconds; dates are left alone, for they would
 // need a clock.
 func retryAfter(h http.Header) time.Duration {
-	n, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
+	n, err := strconv.ParseInt(strings.TrimSpace(h.Get("Retry-After")), 10, 32)
 	if err != nil || n < 0 {
 		return 0
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"mime"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -41,19 +43,23 @@ func encodeMetadata(m map[string]string) (map[string]string, error) {
 }
 
 // decodeMetadata is the reverse, and reads what others wrote as they meant it.
+// Where two headers stand for one name, the first in byte order counts: what
+// they are read as must not change from one read to the next.
 func decodeMetadata(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil
 	}
 	out := make(map[string]string, len(m))
-	for header, value := range m {
+	for _, header := range slices.Sorted(maps.Keys(m)) {
 		name := strings.ToLower(header)
 		if digits, ok := strings.CutPrefix(name, namePrefix); ok {
 			if b, err := hex.DecodeString(digits); err == nil && len(b) > 0 && utf8.Valid(b) {
 				name = string(b)
 			}
 		}
-		out[name] = decodeValue(value)
+		if _, ok := out[name]; !ok {
+			out[name] = decodeValue(m[header])
+		}
 	}
 	return out
 }
