@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Kind says what an error means for the caller, whatever the cloud.
@@ -85,11 +86,12 @@ func KindOf(err error) Kind {
 	return Unknown
 }
 
-// printable quotes control bytes, so that a key cannot forge a log line.
+// printable takes out what a terminal may act upon, so that a key cannot forge
+// a log line.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return '\uFFFD'
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+			return unicode.ReplacementChar
 		}
 		return r
 	}, s)

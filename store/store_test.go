@@ -93,6 +93,7 @@ func TestErrorText(t *testing.T) {
 		{&store.Error{Op: "head", Store: "s3://b", Key: "a/b", Kind: store.NotFound, Err: cause}, "head s3://b/a/b: not found: cause"},
 		{&store.Error{Op: "list", Store: "s3://b", Kind: store.Denied}, "list s3://b: denied"},
 		{&store.Error{Op: "put", Store: "s3://b", Key: "a\nb\x00\x7f", Kind: store.Precondition}, "put s3://b/a\uFFFDb\uFFFD\uFFFD: precondition failed"},
+		{&store.Error{Op: "put", Store: "s3://b", Key: "a\u2028\u009b\u202eb", Kind: store.Precondition}, "put s3://b/a\uFFFD\uFFFD\uFFFDb: precondition failed"},
 		{&store.Error{Op: "put", Store: "s3://b", Key: "k", Kind: 99}, "put s3://b/k: unknown"},
 	} {
 		if got := x.err.Error(); got != x.want {

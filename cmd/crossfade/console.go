@@ -55,13 +55,13 @@ func (e *env) minLevel() slog.Level {
 }
 
 // oneLine makes text safe to print as one line: keys and services' answers may
-// hold control characters.
+// hold control characters, or some that turn the order of others round.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t':
+		case unicode.IsSpace(r):
 			return ' '
-		case unicode.IsControl(r):
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
 			return unicode.ReplacementChar
 		default:
 			return r

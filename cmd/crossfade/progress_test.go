@@ -152,3 +152,11 @@ func TestManyFailures(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	const want = "a b c \uFFFD[31m\uFFFD\uFFFDtxt.exe caf\u00e9 \U0001F600 "
+	if got := oneLine("a\nb\tc\u2028\x1b[31m\u009b\u202etxt.exe caf\u00e9 \U0001F600\u2029"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -57,7 +57,7 @@ func NewClient(ctx context.Context, opts ClientOptions) (*Client, error) {
 			return nil, fmt.Errorf("google credentials: %w", err)
 		}
 	}
-	hc := &http.Client{Transport: &observer{base: transport}}
+	hc := &http.Client{Transport: &observer{base: &detacher{base: transport}}}
 	clientOpts := []option.ClientOption{option.WithHTTPClient(hc), option.WithoutAuthentication()}
 	if opts.Endpoint != "" {
 		clientOpts = append(clientOpts, option.WithEndpoint(opts.Endpoint+"/storage/v1/"))
