@@ -100,7 +100,7 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = store.Sleep
 	}
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
@@ -170,17 +170,6 @@ func (o Options) pause(ctx context.Context, n int, err error) error {
 	ctx, cancel := o.untilStop(ctx)
 	defer cancel()
 	return o.Sleep(ctx, d)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // head returns the object, or nil where there definitely is none.

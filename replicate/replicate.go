@@ -85,7 +85,7 @@ func New(src, dst store.Store, opts Options) (*Replicator, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	if opts.Sleep == nil {
-		opts.Sleep = sleep
+		opts.Sleep = store.Sleep
 	}
 	if opts.Jitter == nil {
 		opts.Jitter = rand.Float64
@@ -119,15 +119,4 @@ func (r *Replicator) InSync(src, dst *store.Object) bool {
 func (r *Replicator) Ours(dst *store.Object) bool {
 	stamp, ok := stampOf(dst)
 	return ok && stamp.From == r.ends.Source
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -90,7 +90,7 @@ func New(inner store.Store, now func() time.Time, opts Options) *Store {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	if opts.Sleep == nil {
-		opts.Sleep = sleep
+		opts.Sleep = store.Sleep
 	}
 	return &Store{Store: inner, name: opts.Name, l: newLimiter(now, opts)}
 }
@@ -116,14 +116,3 @@ func (s Stats) LogValue() slog.Value {
 
 // Stats returns the state.
 func (s *Store) Stats() Stats { return s.l.stats() }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -108,7 +108,7 @@ func New(inner store.Store, now func() time.Time, opts Options) *Store {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	if opts.Sleep == nil {
-		opts.Sleep = sleep
+		opts.Sleep = store.Sleep
 	}
 	if opts.Jitter == nil {
 		opts.Jitter = rand.Float64
@@ -127,14 +127,3 @@ type Stats struct {
 
 // Stats returns the counts.
 func (s *Store) Stats() Stats { return Stats{Retries: s.retries.Load(), Denied: s.denied.Load()} }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
