@@ -41,6 +41,7 @@ func TestConformanceUnderThrottling(t *testing.T) {
 			switch n := rand.IntN(5); {
 			case op.Name == "read":
 			case ctx.Err() != nil: // no client sends a request then, so nobody refuses it
+				return ctx.Err()
 			case op.Stage == memstore.Before && n == 0:
 				return &store.Error{Kind: store.Throttled, Err: errors.New("slow down")}
 			case op.Stage == memstore.After && n == 0 && (op.Name == "head" || op.Name == "open" || op.Name == "list"):
