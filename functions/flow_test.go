@@ -24,6 +24,7 @@ import (
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 	"github.com/crossfade-io/crossfade/testutil/memstore"
 )
 
@@ -42,13 +43,13 @@ var clouds = map[string]cloud{
 			return invocations(lambda.NewHandler(s3.New(p)))
 		},
 		send: func(url string) cloudsim.Sender {
-			return cloudsim.InvokeWithSQS(http.DefaultClient, url, "arn:aws:sqs:us-east-1:123456789012:q")
+			return cloudsim.InvokeWithSQS(loopback.Client(), url, "arn:aws:sqs:us-east-1:123456789012:q")
 		},
 	},
 	"gcs": {
 		encode:   cloudsim.GCSDocuments,
 		serve:    func(p *functions.Processor) http.Handler { return gcs.New(p) },
-		send:     func(url string) cloudsim.Sender { return cloudsim.PostEach(http.DefaultClient, url, nil) },
+		send:     func(url string) cloudsim.Sender { return cloudsim.PostEach(loopback.Client(), url, nil) },
 		metadata: true,
 	},
 	"azure": {
@@ -58,7 +59,7 @@ var clouds = map[string]cloud{
 		serve: func(p *functions.Processor) http.Handler {
 			return eventgrid.New(p, slog.New(slog.DiscardHandler))
 		},
-		send: func(url string) cloudsim.Sender { return cloudsim.PostEach(http.DefaultClient, url, nil) },
+		send: func(url string) cloudsim.Sender { return cloudsim.PostEach(loopback.Client(), url, nil) },
 	},
 }
 

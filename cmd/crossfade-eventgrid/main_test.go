@@ -12,6 +12,7 @@ import (
 	"github.com/crossfade-io/crossfade/config"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
 	"github.com/crossfade-io/crossfade/testutil/functest"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 func TestMain(m *testing.M) { functest.Main(m, main) }
@@ -48,7 +49,7 @@ func TestCustomHandler(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Aeg-Event-Type", "Notification")
-		res, err := http.DefaultClient.Do(req)
+		res, err := loopback.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

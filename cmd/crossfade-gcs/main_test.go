@@ -5,13 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
 	"github.com/crossfade-io/crossfade/testutil/functest"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 func TestMain(m *testing.M) { functest.Main(m, main) }
@@ -49,7 +49,7 @@ func framework(t *testing.T, entry string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := loopback.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

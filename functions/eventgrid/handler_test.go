@@ -19,6 +19,7 @@ import (
 	"github.com/crossfade-io/crossfade/functions/eventgrid"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // syncer fails the keys it was told to, and remembers all.
@@ -57,7 +58,7 @@ func do(t testing.TB, s functions.Syncer, method string, header http.Header, bod
 		t.Fatal(err)
 	}
 	maps.Copy(req.Header, header)
-	res, err := http.DefaultClient.Do(req)
+	res, err := loopback.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

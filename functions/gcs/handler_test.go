@@ -19,6 +19,7 @@ import (
 	"github.com/crossfade-io/crossfade/functions/gcs"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // syncer fails the keys it was told to, and remembers all.
@@ -71,7 +72,7 @@ func post(t testing.TB, url string, d delivery) (status int, body string) {
 	for name, value := range d.Headers {
 		req.Header.Set(name, value)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := loopback.Client().Do(req)
 	if err != nil {
 		t.Error(err)
 		return 0, ""
@@ -193,7 +194,7 @@ func TestNotACloudEvent(t *testing.T) {
 			t.Errorf("%s: status %d", contentType, status)
 		}
 	}
-	if res, err := http.Get(url); err != nil || res.StatusCode != 405 { //nolint:noctx // a loopback server of this test
+	if res, err := loopback.Client().Get(url); err != nil || res.StatusCode != 405 { //nolint:noctx // a loopback server of this test
 		t.Errorf("GET: %v, %v", res, err)
 	}
 	if len(s.hints) > 0 {

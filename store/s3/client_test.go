@@ -17,6 +17,7 @@ import (
 
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // TestPresigned reads and writes through presigned URLs, as Azure's pulls do.
@@ -42,7 +43,7 @@ func TestPresigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.DefaultClient.Do(r)
+		resp, err := loopback.Client().Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
@@ -33,7 +34,7 @@ func Interoperable(o *s3.Options) {
 	o.HTTPSignerV4 = googleSigner{}
 	inner := o.HTTPClient
 	if inner == nil {
-		inner = http.DefaultClient
+		inner = awshttp.NewBuildableClient()
 	}
 	o.HTTPClient = googleClient{inner}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/store/s3"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 func begin(t testing.TB, c *awss3.Client, bucket string, keys ...string) {
@@ -143,7 +144,7 @@ func TestUploadsMarkerRefused(t *testing.T) {
 		}
 		q.Set("max-uploads", "1")
 		r.URL.RawQuery = q.Encode()
-		return http.DefaultClient.Do(r)
+		return loopback.Client().Do(r)
 	})
 	st := s3.New(s.client(func(o *awss3.Options) { o.HTTPClient = paged }), "b", "", s3.Options{})
 	if all := unfinished(t, st); len(all) != 3 {

@@ -26,6 +26,7 @@ import (
 	"github.com/crossfade-io/crossfade/store/gcs"
 	cs3 "github.com/crossfade-io/crossfade/store/s3"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 	"github.com/crossfade-io/crossfade/testutil/servers"
 )
 
@@ -81,7 +82,7 @@ func newFunctionBench(ctx context.Context) (*functionBench, error) {
 	}
 	b.s3URL = serve(cloudsim.NewS3(core, cloudsim.S3Options{}))
 	b.gcsURL = serve(cloudsim.NewGCS(core, cloudsim.GCSOptions{}))
-	b.s3 = s3Client(b.s3URL, http.DefaultClient)
+	b.s3 = s3Client(b.s3URL, loopback.Client())
 	for k, v := range map[string]string{
 		"AWS_ACCESS_KEY_ID": servers.S3AccessKey, "AWS_SECRET_ACCESS_KEY": servers.S3SecretKey,
 		"AWS_REGION": servers.S3Region, "AWS_ENDPOINT_URL_S3": b.s3URL, "STORAGE_EMULATOR_HOST": b.gcsURL,

@@ -21,6 +21,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // azureClientOptions do without the SDK's retries and decompression.
@@ -297,7 +298,7 @@ func BenchmarkAzure(b *testing.B) {
 		}
 		for b.Loop() {
 			for n, marker := 0, ""; n == 0 || marker != ""; n++ {
-				resp, err := http.Get(url + "/" + cloudsim.AzureAccount + "/photos?restype=container&comp=list&include=metadata&" + q.Encode() + "&marker=" + marker)
+				resp, err := loopback.Client().Get(url + "/" + cloudsim.AzureAccount + "/photos?restype=container&comp=list&include=metadata&" + q.Encode() + "&marker=" + marker)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // azure is a face to which requests are written by hand.
@@ -311,7 +312,7 @@ func TestAzureAltersNames(t *testing.T) {
 		}
 		req.URL.Opaque = "//" + req.URL.Host + "/" + cloudsim.AzureAccount + "/photos/" + raw // sent as it is
 		req.Header.Set("X-Ms-Blob-Type", "BlockBlob")
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := loopback.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // recordedTest is a testing.TB that Check may fail.
@@ -76,7 +77,7 @@ func TestFaultAnswers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				resp, err := http.DefaultClient.Do(req)
+				resp, err := loopback.Client().Do(req)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -123,7 +124,7 @@ func TestFaultThatNeverHappens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := loopback.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +155,7 @@ func TestSeededFaultsRecur(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			resp, err := http.DefaultClient.Do(req)
+			resp, err := loopback.Client().Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // do sends a raw request, with headers as pairs, and no gzip unless asked.
@@ -30,7 +31,7 @@ func (g *gcsRig) do(t testing.TB, method, path, body string, headers ...string) 
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := loopback.Client().Transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // s3Client sends plain requests to a face that checks no signatures.
@@ -256,7 +258,7 @@ func TestS3LengthRequired(t *testing.T) {
 	c := newS3Client(t, S3Options{})
 	r, _ := http.NewRequestWithContext(t.Context(), "PUT", c.url+"/b/k", io.NopCloser(strings.NewReader("x")))
 	r.ContentLength = -1
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	resp, err := loopback.Client().Transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // It serves what it prints, and ends with its input.
@@ -41,7 +43,7 @@ func TestRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := loopback.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +52,7 @@ func TestRun(t *testing.T) {
 	if subject := <-got; subject != "objects/a" {
 		t.Errorf("event of %q", subject)
 	}
-	res, err := http.Get(urls.Admin + "/deliveries") //nolint:noctx // ends with the server
+	res, err := loopback.Client().Get(urls.Admin + "/deliveries") //nolint:noctx // ends with the server
 	if err != nil {
 		t.Fatal(err)
 	}

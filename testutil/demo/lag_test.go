@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 func TestQuantiles(t *testing.T) {
@@ -84,7 +84,7 @@ func TestInvokeAPI(t *testing.T) {
 		{invokePath, "x", "", "got x"},
 		{invokePath, "fail", "Unhandled", `{"errorMessage":"a \"bad\" day","errorType":"errorString"}`},
 	} {
-		resp, err := http.Post(srv.URL+tt.path, "application/json", strings.NewReader(tt.payload)) //nolint:noctx // a test
+		resp, err := loopback.Client().Post(srv.URL+tt.path, "application/json", strings.NewReader(tt.payload)) //nolint:noctx // a test
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/crossfade-io/crossfade/testutil/demoapp"
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // Bucket is an end of the migration, as its cloud's plain SDK sees it.
@@ -90,7 +91,7 @@ func s3Uploads(ctx context.Context, c *s3.Client, url, bucket string) (map[strin
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := loopback.Client().Do(req)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // Sim is a cloudsimd, see there.
@@ -55,7 +57,7 @@ func (s *Sim) Delivered(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := loopback.Client().Do(req)
 		if err != nil {
 			return err
 		}

@@ -4,8 +4,9 @@ package servers
 
 import (
 	"context"
-	"net/http"
 	"testing"
+
+	"github.com/crossfade-io/crossfade/testutil/loopback"
 )
 
 // Each kind starts, answers and stops, with its data in memory and on disk.
@@ -24,7 +25,7 @@ func TestKinds(t *testing.T) {
 			if onDisk && s.Data == "" {
 				t.Errorf("%s has no data directory", name)
 			}
-			resp, err := http.Get(s.URL + "/")
+			resp, err := loopback.Client().Get(s.URL + "/")
 			if err != nil {
 				t.Errorf("%s does not answer: %v", name, err)
 			} else {
