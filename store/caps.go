@@ -50,6 +50,25 @@ type UploadAborter interface {
 	AbortUpload(ctx context.Context, u Upload) error
 }
 
+// WriteDenier is implemented by stores whose service can refuse writes by a rule
+// of the bucket. Where it cannot after all, as servers that only resemble it,
+// both methods yield Kind Invalid. A rule takes effect some time after the call:
+// only a refused write shows that it has, and only one that passes that it is
+// gone.
+type WriteDenier interface {
+	// DenyWrites adds a rule, known by id, that refuses to everyone but the
+	// principals in except what changes or deletes objects below the store's
+	// prefix. One with other principals is replaced, and adding the same twice
+	// changes nothing. After an error the rule may be there or not: AllowWrites
+	// makes sure. Precondition means that someone else changed the bucket's rules
+	// at the same moment.
+	DenyWrites(ctx context.Context, id string, except []string) error
+
+	// AllowWrites removes the rule and leaves all others as they are. That it is
+	// not there is no error.
+	AllowWrites(ctx context.Context, id string) error
+}
+
 // Unwrapper is implemented by decorators.
 type Unwrapper interface {
 	Unwrap() Store

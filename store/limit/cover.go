@@ -22,6 +22,7 @@ var (
 	_ store.MetadataUpdater = covered{}
 	_ store.Checker         = covered{}
 	_ store.UploadAborter   = covered{}
+	_ store.WriteDenier     = covered{}
 )
 
 func (c covered) UpdateMetadata(ctx context.Context, key string, attrs store.Attrs, cond store.Condition) (*store.Object, error) {
@@ -50,6 +51,20 @@ func (c covered) Uploads(ctx context.Context) iter.Seq2[store.Upload, error] {
 func (c covered) AbortUpload(ctx context.Context, u store.Upload) error {
 	_, err := do(ctx, c.s, "abort upload", u.Key, func() (struct{}, error) {
 		return struct{}{}, c.inner.(store.UploadAborter).AbortUpload(ctx, u)
+	})
+	return err
+}
+
+func (c covered) DenyWrites(ctx context.Context, id string, except []string) error {
+	_, err := do(ctx, c.s, "deny writes", "", func() (struct{}, error) {
+		return struct{}{}, c.inner.(store.WriteDenier).DenyWrites(ctx, id, except)
+	})
+	return err
+}
+
+func (c covered) AllowWrites(ctx context.Context, id string) error {
+	_, err := do(ctx, c.s, "allow writes", "", func() (struct{}, error) {
+		return struct{}{}, c.inner.(store.WriteDenier).AllowWrites(ctx, id)
 	})
 	return err
 }

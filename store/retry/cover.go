@@ -22,6 +22,7 @@ var (
 	_ store.MetadataUpdater = covered{}
 	_ store.Checker         = covered{}
 	_ store.UploadAborter   = covered{}
+	_ store.WriteDenier     = covered{}
 )
 
 func (c covered) UpdateMetadata(ctx context.Context, key string, attrs store.Attrs, cond store.Condition) (*store.Object, error) {
@@ -56,6 +57,22 @@ func (c covered) Uploads(ctx context.Context) iter.Seq2[store.Upload, error] {
 func (c covered) AbortUpload(ctx context.Context, u store.Upload) error {
 	_, err := do(ctx, attempts{s: c.s, op: "abort upload", key: u.Key}, func() (struct{}, error) {
 		return struct{}{}, c.inner.(store.UploadAborter).AbortUpload(ctx, u)
+	})
+	return err
+}
+
+// DenyWrites may be repeated: it begins with what is there.
+func (c covered) DenyWrites(ctx context.Context, id string, except []string) error {
+	_, err := do(ctx, attempts{s: c.s, op: "deny writes"}, func() (struct{}, error) {
+		return struct{}{}, c.inner.(store.WriteDenier).DenyWrites(ctx, id, except)
+	})
+	return err
+}
+
+// AllowWrites may be repeated, as DenyWrites.
+func (c covered) AllowWrites(ctx context.Context, id string) error {
+	_, err := do(ctx, attempts{s: c.s, op: "allow writes"}, func() (struct{}, error) {
+		return struct{}{}, c.inner.(store.WriteDenier).AllowWrites(ctx, id)
 	})
 	return err
 }

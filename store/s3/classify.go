@@ -76,6 +76,7 @@ var codes = map[string]store.Kind{
 	"InvalidDigest":       store.Invalid,
 	"InvalidStorageClass": store.Invalid,
 	"KeyTooLongError":     store.Invalid,
+	"MalformedPolicy":     store.Invalid,
 	"MalformedXML":        store.Invalid,
 	"MethodNotAllowed":    store.Invalid,
 	"NotImplemented":      store.Invalid,

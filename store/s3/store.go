@@ -40,6 +40,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -79,6 +80,9 @@ type Options struct {
 	// PartRetryer repeats the requests of an upload in parts, but for the one
 	// that begins it: default the client's.
 	PartRetryer aws.Retryer
+
+	// Sleep waits between the reads of a bucket policy: default store.Sleep.
+	Sleep func(context.Context, time.Duration) error
 }
 
 // Store is a bucket, or the part of it below a prefix.
@@ -112,6 +116,9 @@ func New(client *s3.Client, bucket, prefix string, opts Options) *Store {
 	opts.PoolBytes = max(opts.PoolBytes, opts.PartBytes)
 	if opts.Parallel == 0 {
 		opts.Parallel = 8
+	}
+	if opts.Sleep == nil {
+		opts.Sleep = store.Sleep
 	}
 	name := "s3://" + bucket
 	if prefix != "" {

@@ -31,6 +31,15 @@ type S3Options struct {
 	// 5 MiB, as on S3. Tests of many uploads set less.
 	MinPartBytes int
 
+	// Principals maps access keys to the ARN of whose they are, which bucket
+	// policies see as aws:PrincipalArn: of a role, not of its session. An access
+	// key that it does not name is a root user's; a request without one is
+	// anonymous, and has no ARN.
+	Principals map[string]string
+
+	// PolicyLag delays the effect of changed bucket policies: default not.
+	PolicyLag S3PolicyLag
+
 	// Interop makes the face behave as Cloud Storage does to S3 clients: see
 	// s3interop.go.
 	Interop bool
@@ -56,13 +65,14 @@ func NewS3(core *Core, opts S3Options) http.Handler {
 	if opts.MinPartBytes == 0 {
 		opts.MinPartBytes = s3MinPart
 	}
-	return &s3Face{core: core, opts: opts, uploads: s3Uploads{byID: map[string]*s3Upload{}}}
+	return &s3Face{core: core, opts: opts, uploads: s3Uploads{byID: map[string]*s3Upload{}}, policies: s3Policies{byBucket: map[string]*s3Policy{}}}
 }
 
 type s3Face struct {
 	core     *Core
 	opts     S3Options
 	uploads  s3Uploads
+	policies s3Policies
 	requests atomic.Uint64
 }
 
@@ -80,6 +90,8 @@ type s3Request struct {
 	sent       http.Header  // as sent; Header may be respelled
 	google     bool         // in the x-goog-* dialect
 	fault      *injection   // nil for none
+	denies     []s3Deny     // of the bucket's policy
+	principal  string       // where there are denies
 }
 
 // s3StatusWriter remembers the status for the Recorder.
@@ -151,6 +163,9 @@ func (f *s3Face) serve(q *s3Request) error {
 		return s3Fail(http.StatusBadRequest, "KeyTooLongError", "Your key is too long").
 			with("Size", strconv.Itoa(len(q.key))).with("MaxSizeAllowed", strconv.Itoa(s3MaxKey))
 	}
+	if err := f.authorize(q); err != nil {
+		return err
+	}
 	return handle(q)
 }
 
@@ -186,6 +201,9 @@ var s3SubResources = []string{
 }
 
 func (f *s3Face) route(q *s3Request) (op string, handle func(*s3Request) error) {
+	if q.query.Has("policy") && q.key == "" && !f.opts.Interop {
+		return f.routePolicy(q)
+	}
 	for _, s := range s3SubResources {
 		if q.query.Has(s) {
 			return q.Method + " ?" + s, nil

@@ -27,6 +27,10 @@ func (f *s3Face) s3CopySource(q *s3Request) (src *Object, versionID string, err 
 	if from.bucket = f.core.Bucket(bucket); from.bucket == nil {
 		return nil, "", s3Fail(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist").with("BucketName", bucket)
 	}
+	from.bucketName = bucket
+	if err := f.mayCopy(&from, key, versionID); err != nil {
+		return nil, "", err
+	}
 	if src, err = f.find(&from, key, versionID); err != nil {
 		return nil, "", err
 	}

@@ -99,7 +99,15 @@ func (f *s3Face) deleteObjects(q *s3Request) error {
 		if o.ETag != "" {
 			cond = s3MustMatch(o.Key, o.ETag)
 		}
-		d, err := f.remove(q, o.Key, o.VersionID, cond)
+		action := "s3:DeleteObject"
+		if o.VersionID != "" {
+			action = "s3:DeleteObjectVersion"
+		}
+		var d s3Removal
+		err := f.mayAct(q, action, o.Key)
+		if err == nil {
+			d, err = f.remove(q, o.Key, o.VersionID, cond)
+		}
 		if e, ok := err.(*s3Error); ok { //nolint:errorlint // remove returns it bare
 			x.begin("Error")
 			x.element("Key", o.Key)
