@@ -9,19 +9,29 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/crossfade-io/crossfade/replicate"
 )
 
 // Function is the configuration of a function, as its environment gives it.
 type Function struct {
-	Source      Location          // CROSSFADE_SOURCE, required
-	Target      Location          // CROSSFADE_TARGET, required
+	Source      Location          // CROSSFADE_SOURCE, required: the store whose events it gets, in either direction
+	Target      Location          // CROSSFADE_TARGET, required: the store that it writes to
 	Deletes     bool              // CROSSFADE_DELETES, default true
 	Foreign     replicate.Foreign // CROSSFADE_FOREIGN, default keep
 	Concurrency int               // CROSSFADE_CONCURRENCY: keys of a batch at once; default 16
 	Timeout     time.Duration     // CROSSFADE_TIMEOUT: the platform's limit for one invocation; 0 where unset
 	LogLevel    slog.Level        // CROSSFADE_LOG_LEVEL, default info
+
+	// Migration is the name of the migration whose phase the function follows
+	// (CROSSFADE_MIGRATION), "" where there is none. Control is where its control
+	// documents are (CROSSFADE_CONTROL, default the migration's target, which in
+	// reverse is Source), zero without a migration. Reverse says that the function
+	// carries writes back after the switch (CROSSFADE_DIRECTION).
+	Migration string
+	Control   Location
+	Reverse   bool
 }
 
 const (
@@ -33,9 +43,13 @@ const (
 	envConcurrency = envPrefix + "CONCURRENCY"
 	envTimeout     = envPrefix + "TIMEOUT"
 	envLogLevel    = envPrefix + "LOG_LEVEL"
+	envMigration   = envPrefix + "MIGRATION"
+	envControl     = envPrefix + "CONTROL"
+	envDirection   = envPrefix + "DIRECTION"
 
 	maxConcurrency = 1024
 	maxTimeout     = 24 * time.Hour
+	maxName        = 40
 )
 
 // FromEnv reads the configuration of a function. lookup is os.LookupEnv or its
@@ -53,6 +67,9 @@ func FromEnv(lookup func(string) (string, bool), environ []string) (Function, er
 		envConcurrency: number(&f.Concurrency, 1, maxConcurrency),
 		envTimeout:     duration(&f.Timeout, time.Second, maxTimeout),
 		envLogLevel:    level(&f.LogLevel),
+		envMigration:   migrationName(&f.Migration),
+		envControl:     location(&f.Control),
+		envDirection:   direction(&f.Reverse),
 	}
 	known := make([]string, 0, len(parsers))
 	for name := range parsers {
@@ -61,10 +78,11 @@ func FromEnv(lookup func(string) (string, bool), environ []string) (Function, er
 	slices.Sort(known)
 
 	var errs []error
-	ok := map[string]bool{}
+	given, ok := map[string]bool{}, map[string]bool{}
 	for _, name := range known {
 		value, _ := lookup(name)
 		value = strings.TrimSpace(value)
+		given[name] = value != ""
 		if value == "" {
 			if name == envSource || name == envTarget {
 				errs = append(errs, fmt.Errorf("%s is not set: set it to a store URL, such as s3://bucket/prefix, gs://bucket or az://container", name))
@@ -81,7 +99,31 @@ func FromEnv(lookup func(string) (string, bool), environ []string) (Function, er
 	if ok[envSource] && ok[envTarget] {
 		errs = append(errs, distinct(f.Source, f.Target))
 	}
+	errs = append(errs, f.migrating(given, ok)...)
 	return f, errors.Join(errs...)
+}
+
+// migrating checks what belongs to a migration, and completes it. given are the
+// variables that are set, ok those that are right.
+func (f *Function) migrating(given, ok map[string]bool) (errs []error) {
+	original, at, copied := f.Source, envSource, f.Target
+	if f.Reverse {
+		original, at, copied = f.Target, envTarget, f.Source
+	}
+	switch {
+	case !given[envMigration]:
+		if given[envControl] {
+			errs = append(errs, fmt.Errorf("%s is set without %s: set that to the migration's name, or remove this", envControl, envMigration))
+		}
+		if f.Reverse {
+			errs = append(errs, fmt.Errorf("%s is reverse without %s: set that to the migration's name, for a function that carries writes back asks the migration whether it may", envDirection, envMigration))
+		}
+	case !given[envControl]:
+		f.Control = copied
+	case ok[envControl] && ok[at] && f.Control.within(original):
+		errs = append(errs, fmt.Errorf("%s %s lies in %s %s: choose a place outside of the migration's source, such as its target", envControl, f.Control, at, original))
+	}
+	return errs
 }
 
 // distinct complains of a source and a target that share objects.
@@ -99,7 +141,7 @@ func unknown(environ, known []string) (errs []error) {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) {
 			likely := nearest(name, known)
-			if strings.ContainsFunc(name, unicode.IsControl) { // a line for each mistake
+			if strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) { // a line for each mistake
 				name = strconv.Quote(name)
 			}
 			errs = append(errs, fmt.Errorf("%s is not known: did you mean %s? Remove it or correct its name", name, likely))
@@ -144,6 +186,31 @@ func duration(to *time.Duration, lowest, highest time.Duration) func(string) err
 			return fmt.Errorf("%q is not a duration from %s to %s: write it with its unit, such as 60s or 9m", s, lowest, highest)
 		}
 		*to = d
+		return nil
+	}
+}
+
+// migrationName accepts what can name a directory and a document everywhere.
+func migrationName(to *string) func(string) error {
+	return func(s string) error {
+		ok := s != "" && len(s) <= maxName && s[0] != '-'
+		for _, c := range []byte(s) {
+			ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')
+		}
+		if !ok {
+			return fmt.Errorf("%q is no name for a migration: write 1 to %d of a-z, 0-9 and -, and no - first", s, maxName)
+		}
+		*to = s
+		return nil
+	}
+}
+
+func direction(reverse *bool) func(string) error {
+	return func(s string) error {
+		if s != "forward" && s != "reverse" {
+			return fmt.Errorf("%q is not a direction: write forward or reverse", s)
+		}
+		*reverse = s == "reverse"
 		return nil
 	}
 }

@@ -54,6 +54,31 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
+// What a function is told of its migration.
+func TestFromEnvMigration(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		env     []string
+		control string
+		reverse bool
+	}{
+		{"", nil, "", false},
+		{"", []string{"CROSSFADE_DIRECTION=forward", "CROSSFADE_MIGRATION= "}, "", false},
+		{"shop-1", []string{"CROSSFADE_MIGRATION=shop-1"}, "gs://photos-copy/", false},
+		{"shop", []string{"CROSSFADE_MIGRATION=shop", "CROSSFADE_DIRECTION=forward", "CROSSFADE_CONTROL=gs://ops/x"}, "gs://ops/x/", false},
+		// In reverse the migration's target is the function's source.
+		{"shop", []string{"CROSSFADE_MIGRATION=shop", "CROSSFADE_DIRECTION=reverse"}, "s3://photos/in/", true},
+		// Beside the source is not in it.
+		{"shop", []string{"CROSSFADE_MIGRATION=shop", "CROSSFADE_CONTROL=s3://photos"}, "s3://photos/", false},
+	} {
+		f, err := fromEnv(append(c.env, pair...)...)
+		if err != nil || f.Migration != c.name || f.Control.ID() != c.control || f.Reverse != c.reverse {
+			t.Errorf("%q: %+v, %v", c.env, f, err)
+		}
+	}
+}
+
 // Each wrong value is one line that names the variable, the value and the
 // remedy.
 func TestFromEnvErrors(t *testing.T) {
@@ -78,6 +103,15 @@ func TestFromEnvErrors(t *testing.T) {
 		{"misspelt, empty", append([]string{"CROSSFADE_FOREIGNS="}, pair...), []string{"CROSSFADE_FOREIGNS is not known", "CROSSFADE_FOREIGN"}},
 		{"same store", []string{pair[0], "CROSSFADE_TARGET=s3://photos/in/"}, []string{"s3://photos/in/", "hold the same objects"}},
 		{"target within source", []string{pair[0], "CROSSFADE_TARGET=s3://photos/in/copy"}, []string{"hold the same objects"}},
+		{"name", append([]string{"CROSSFADE_MIGRATION=Shop"}, pair...), []string{`CROSSFADE_MIGRATION: "Shop"`, "a-z, 0-9 and -"}},
+		{"name with a dash first", append([]string{"CROSSFADE_MIGRATION=-shop"}, pair...), []string{`CROSSFADE_MIGRATION: "-shop"`}},
+		{"long name", append([]string{"CROSSFADE_MIGRATION=" + strings.Repeat("x", 41)}, pair...), []string{"CROSSFADE_MIGRATION: ", "1 to 40"}},
+		{"control without migration", append([]string{"CROSSFADE_CONTROL=gs://ops"}, pair...), []string{"CROSSFADE_CONTROL is set without CROSSFADE_MIGRATION"}},
+		{"control no URL", append([]string{"CROSSFADE_CONTROL=ops", "CROSSFADE_MIGRATION=shop"}, pair...), []string{"CROSSFADE_CONTROL: ", `"ops"`}},
+		{"control in source", append([]string{"CROSSFADE_CONTROL=s3://photos/in/ops", "CROSSFADE_MIGRATION=shop"}, pair...), []string{"CROSSFADE_CONTROL s3://photos/in/ops/ lies in CROSSFADE_SOURCE s3://photos/in/"}},
+		{"control in the migration's source, in reverse", append([]string{"CROSSFADE_CONTROL=gs://photos-copy", "CROSSFADE_MIGRATION=shop", "CROSSFADE_DIRECTION=reverse"}, pair...), []string{"lies in CROSSFADE_TARGET"}},
+		{"direction", append([]string{"CROSSFADE_DIRECTION=back", "CROSSFADE_MIGRATION=shop"}, pair...), []string{`CROSSFADE_DIRECTION: "back"`, "forward or reverse"}},
+		{"reverse without migration", append([]string{"CROSSFADE_DIRECTION=reverse"}, pair...), []string{"CROSSFADE_DIRECTION is reverse without CROSSFADE_MIGRATION"}},
 		{"source within target", []string{pair[0], "CROSSFADE_TARGET=s3://photos"}, []string{"hold the same objects"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,7 +173,7 @@ func TestFromEnvSecrets(t *testing.T) {
 // One mistake in a known name, and it is the one that is suggested.
 func TestFromEnvSuggests(t *testing.T) {
 	t.Parallel()
-	known := []string{"SOURCE", "TARGET", "DELETES", "FOREIGN", "CONCURRENCY", "TIMEOUT", "LOG_LEVEL"}
+	known := []string{"SOURCE", "TARGET", "DELETES", "FOREIGN", "CONCURRENCY", "TIMEOUT", "LOG_LEVEL", "MIGRATION", "CONTROL", "DIRECTION"}
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.SampledFrom(known).Draw(t, "name")
 		at := rapid.IntRange(0, len(name)-1).Draw(t, "at")

@@ -17,6 +17,9 @@ func FuzzFromEnv(f *testing.F) {
 	f.Add("https://acct.blob.core.windows.net/photos?sig=x", "az://photos", "0", "adopt", "0x10", "1ns", " warn ", "CROSSFADE_=")
 	f.Add("s3://u:p@b\n", "file:///", "T", "", "-1", "", "\x00", "CROSSFADE_SOURCE")
 	f.Add("gs://b\x1b[2J/", "gs://b/%0a", "\n", "keep\nx", "9999999999999999999", "1e9s", "debug", "CROSSFADE_\nFORGED: line=1")
+	f.Add("s3://photos/in", "gs://copy", "", "", "", "", "", "CROSSFADE_MIGRATION=shop")
+	f.Add("s3://photos/in", "gs://copy", "", "", "", "", "", "CROSSFADE_CONTROL=gs://ops")
+	f.Add("s3://photos/in", "gs://copy", "", "", "", "", "", "CROSSFADE_DIRECTION=reverse")
 	f.Fuzz(func(t *testing.T, source, target, deletes, foreign, concurrency, timeout, level, other string) {
 		environ := []string{
 			"CROSSFADE_SOURCE=" + source, "CROSSFADE_TARGET=" + target, "CROSSFADE_DELETES=" + deletes, "CROSSFADE_FOREIGN=" + foreign,
@@ -39,6 +42,9 @@ func FuzzFromEnv(f *testing.F) {
 		}
 		if c.Concurrency < 1 || c.Concurrency > 1024 || c.Timeout < 0 || c.Timeout.Hours() > 24 {
 			t.Errorf("%+v", c)
+		}
+		if c.Reverse && c.Migration == "" || (c.Migration == "") != (c.Control.URL == nil) {
+			t.Errorf("migration %q, control %q, reverse %v", c.Migration, c.Control, c.Reverse)
 		}
 		// As written out again it says the same.
 		again, err := fromEnv("CROSSFADE_SOURCE="+c.Source.URL.String(), "CROSSFADE_TARGET="+c.Target.URL.String(), "CROSSFADE_FOREIGN="+c.Foreign.String())

@@ -1,5 +1,5 @@
-// Package config turns what users write (URLs, environment, later
-// crossfade.yaml) into validated values.
+// Package config turns what users write (URLs, environment, crossfade.yaml)
+// into validated values.
 package config
 
 import (
@@ -244,6 +244,12 @@ func (l Location) ID() string {
 // String is the ID, which is safe to print.
 func (l Location) String() string { return l.ID() }
 
+// GoString is the ID: the URL is not printed with it.
+func (l Location) GoString() string { return l.ID() }
+
+// MarshalText is the ID, in JSON too.
+func (l Location) MarshalText() ([]byte, error) { return []byte(l.ID()), nil }
+
 // LogValue is the ID, which is safe to log.
 func (l Location) LogValue() slog.Value { return slog.StringValue(l.ID()) }
 
@@ -265,6 +271,14 @@ func (l Location) Overlaps(m Location) bool {
 		return false
 	}
 	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+// within reports whether every object of l could be in m.
+func (l Location) within(m Location) bool {
+	if l.Scheme == "file" {
+		return l.Overlaps(m) && len(l.bucket) >= len(m.bucket)
+	}
+	return l.Overlaps(m) && len(l.prefix) >= len(m.prefix)
 }
 
 // endpoint is what tells two servers apart, "" where only the environment does.
