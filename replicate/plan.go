@@ -3,6 +3,7 @@ package replicate
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/crossfade-io/crossfade/store"
 )
@@ -59,10 +60,26 @@ func ParseForeign(s string) (Foreign, error) {
 	return 0, fmt.Errorf("%q is not a policy for foreign objects: use keep, adopt or overwrite", s)
 }
 
-// Policy is what the user permits.
+// Policy is what the user permits, and what is known of a target that was the
+// authority before.
 type Policy struct {
 	Deletes bool // an object that is gone from the source may be deleted on the target
 	Foreign Foreign
+
+	// Inherited, where set, is when the target ceased to be the authority, by its
+	// own clock. What was last modified there in a second before it was compared
+	// then, and counts as ours: Plan treats it as OverwriteForeign does.
+	Inherited time.Time
+
+	// Born goes with Inherited: a moment of the same change, by the source's
+	// clock. A copy from the target that was there before is the source's own now,
+	// and Conflict says where its original is gone or differs from it. A copy
+	// that is not older may be a straggler's: it is passed over.
+	Born time.Time
+
+	// Kept, where set, is just that state of the target which may be replaced
+	// whatever it is, for what it holds is kept elsewhere.
+	Kept store.Condition
 }
 
 // Ends names the two stores as stamps do, by config.Location.ID.
@@ -86,8 +103,8 @@ func Plan(src, dst *store.Object, ends Ends, policy Policy) Decision {
 		return Decision{Skip, "on neither side"}
 	case src == nil:
 		return planAbsent(dst, ends, policy)
-	case isEcho(src, ends):
-		return Decision{Skip, "came from the target"}
+	case isEcho(src, ends, policy):
+		return planEcho(src, dst, ends, policy)
 	case dst == nil:
 		return Decision{Copy, "not on the target"}
 	}
@@ -95,6 +112,10 @@ func Plan(src, dst *store.Object, ends Ends, policy Policy) Decision {
 	if !ok || stamp.From != ends.Source {
 		return planForeign(src, dst, policy)
 	}
+	return planOurs(src, dst, stamp)
+}
+
+func planOurs(src, dst *store.Object, stamp Stamp) Decision {
 	switch {
 	case describes(stamp, src):
 		return Decision{Skip, "up to date"}
@@ -109,7 +130,7 @@ func planAbsent(dst *store.Object, ends Ends, policy Policy) Decision {
 	stamp, ok := stampOf(dst)
 	ours := ok && stamp.From == ends.Source
 	switch {
-	case !ours && policy.Foreign != OverwriteForeign:
+	case !ours && !policy.replaces(dst):
 		return Decision{Conflict, "not on the source, foreign on the target"}
 	case !policy.Deletes:
 		return Decision{Skip, "gone from the source, deletes are off"}
@@ -121,23 +142,15 @@ func planAbsent(dst *store.Object, ends Ends, policy Policy) Decision {
 func planForeign(src, dst *store.Object, policy Policy) Decision {
 	same := sameBytes(src, dst, Stamp{})
 	switch {
-	case same && policy.Foreign != KeepForeign:
+	case same && (policy.Foreign == AdoptForeign || policy.replaces(dst)):
 		return Decision{UpdateMetadata, "foreign with the same bytes"}
 	case same && SameAttrs(src.Attrs, dst.Attrs):
 		return Decision{Skip, "foreign but equal"}
-	case policy.Foreign == OverwriteForeign:
+	case policy.replaces(dst):
 		return Decision{Copy, "foreign, to be overwritten"}
 	default:
 		return Decision{Conflict, "foreign on the target"}
 	}
-}
-
-// isEcho reports whether src is itself a copy made from the target, by the
-// other direction. What happens to its original is the other direction's
-// business; copying it back would bring a deleted one to life.
-func isEcho(src *store.Object, ends Ends) bool {
-	stamp, ok := stampOf(src)
-	return ok && stamp.From == ends.Target
 }
 
 // describes reports whether stamp was made for just this state of src. The

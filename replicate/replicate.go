@@ -103,9 +103,20 @@ func New(src, dst store.Store, opts Options) (*Replicator, error) {
 	return r, nil
 }
 
+// With returns a Replicator under another policy that shares all else with r,
+// its bound on memory too.
+func (r *Replicator) With(p Policy) *Replicator {
+	c := *r
+	c.opts.Policy = p
+	return &c
+}
+
 // InSync reports whether two listed objects are surely in order, so that no
 // Sync is needed. False means only that a Sync must look.
 func (r *Replicator) InSync(src, dst *store.Object) bool {
+	if isOriginal(src, dst, r.ends, r.opts.Policy) {
+		return true
+	}
 	if src.Partial {
 		stamp, ok := stampOf(dst)
 		return ok && !dst.Partial && stamp.From == r.ends.Source && stamp.Version.Covers(src.Version) &&

@@ -70,7 +70,7 @@ func (s *syncing) round(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if body != nil && body.Size <= s.opts.SmallBytes {
+		if body != nil && body.Size <= s.opts.SmallBytes && !s.mustRead(&body.Object) {
 			defer body.Body.Close()
 			return s.act(ctx, &body.Object, nil, body)
 		}
@@ -89,6 +89,13 @@ func (s *syncing) round(ctx context.Context) (done bool, err error) {
 	}
 	defer closeReader(body)
 	return s.act(ctx, src, dst, body)
+}
+
+// mustRead reports whether nothing can be planned for src before the target has
+// been read: after a change of the authority, for a copy that came from there.
+func (s *syncing) mustRead(src *store.Object) bool {
+	stamp, ok := stampOf(src)
+	return ok && stamp.From == s.ends.Target && !s.opts.Policy.Inherited.IsZero()
 }
 
 // readSource returns the source object, nil where it definitely is not there,

@@ -68,3 +68,24 @@ func ReadExactly(r io.Reader, buf []byte) error {
 	}
 	return nil
 }
+
+// NewObjectContent returns one version of a stored object as Content.
+func NewObjectContent(s Store, o *Object) Content { return &objectContent{s, o} }
+
+type objectContent struct {
+	store  Store
+	object *Object
+}
+
+func (c *objectContent) Size() int64 { return c.object.Size }
+
+func (c *objectContent) Open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	if length == 0 {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	r, err := c.store.Open(ctx, c.object.Key, ReadOptions{Version: c.object.Version, Offset: offset, Length: length})
+	if err != nil {
+		return nil, err
+	}
+	return r.Body, nil
+}
