@@ -20,11 +20,27 @@ type Syncer interface {
 	Sync(ctx context.Context, key string, hint replicate.Hint) (replicate.Result, error)
 }
 
+// Migration is what a Processor asks of a declared migration.
+type Migration interface {
+	// Begin is called once an invocation, before the first Sync, with the keys
+	// that it is about to sync. An error is the answer to all of them.
+	Begin(ctx context.Context, keys []string) error
+
+	// Signal is called for a key below store.ControlPrefix. It reports whether
+	// the key was a signal of the migration's, and what became of it in a few
+	// words.
+	Signal(ctx context.Context, key string) (handled bool, reason string, err error)
+}
+
 // Options configure a Processor.
 type Options struct {
 	Bucket  string // the source's; events for another are refused. Required.
 	Prefix  string // of the source's keys; what is outside of it is acknowledged
 	Account string // of the bucket, for services that name one; "" accepts any
+
+	// Migration is nil where none is declared: control objects are then
+	// acknowledged.
+	Migration Migration
 
 	Now func() time.Time // the clock; required
 	Log *slog.Logger     // default: discard
@@ -82,11 +98,15 @@ type work struct {
 	key    string // relative to the prefix
 	events []int
 	hint   replicate.Hint
+	signal bool
 }
 
 // Process answers a batch of events, in its order. Each key is synced once,
 // after all its events were received, and they share the verdict. It logs one
 // line an event.
+//
+// With a Migration, all keys are announced to it before the first Sync, and
+// signals are handed to it.
 func (p *Processor) Process(ctx context.Context, events []Event) []Verdict {
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
@@ -103,7 +123,7 @@ func (p *Processor) Process(ctx context.Context, events []Event) []Verdict {
 		}
 		w := byKey[key]
 		if w == nil {
-			w = &work{key: key, hint: e.hint()}
+			w = &work{key: key, hint: e.hint(), signal: strings.HasPrefix(key, store.ControlPrefix)}
 			byKey[key] = w
 			todo = append(todo, w)
 		} else if w.hint != e.hint() {
@@ -111,11 +131,12 @@ func (p *Processor) Process(ctx context.Context, events []Event) []Verdict {
 		}
 		w.events = append(w.events, i)
 	}
+	begun := p.begin(ctx, todo)
 	var g errgroup.Group
 	g.SetLimit(p.opts.Concurrency)
 	for _, w := range todo {
 		g.Go(func() error {
-			p.do(ctx, w, events, verdicts)
+			p.do(ctx, w, begun, events, verdicts)
 			return nil
 		})
 	}
@@ -123,20 +144,53 @@ func (p *Processor) Process(ctx context.Context, events []Event) []Verdict {
 	return verdicts
 }
 
-// do syncs one key and hands the verdict to its events.
-func (p *Processor) do(ctx context.Context, w *work, events []Event, verdicts []Verdict) {
+// begin tells the migration of the keys to come.
+func (p *Processor) begin(ctx context.Context, todo []*work) error {
+	if p.opts.Migration == nil {
+		return nil
+	}
+	var keys []string
+	for _, w := range todo {
+		if !w.signal {
+			keys = append(keys, w.key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return p.opts.Migration.Begin(ctx, keys)
+}
+
+// do syncs one key, unless begun is an error, and hands the verdict to its
+// events.
+func (p *Processor) do(ctx context.Context, w *work, begun error, events []Event, verdicts []Verdict) {
 	start := p.opts.Now()
 	var res replicate.Result
-	err := ctx.Err() // the time may have gone by before its turn came
+	err := begun
 	if err == nil {
+		err = ctx.Err() // the time may have gone by before its turn came
+	}
+	switch {
+	case err != nil:
+	case w.signal:
+		res.Reason, err = p.signal(ctx, w.key)
+	default:
 		res, err = p.sync.Sync(ctx, w.key, w.hint)
 	}
 	v := Judge(res, err)
 	took := p.opts.Now().Sub(start)
 	for _, i := range w.events {
 		verdicts[i] = v
-		p.log(ctx, record{event: events[i], verdict: v, synced: true, result: res, err: err, took: took, shared: len(w.events)})
+		p.log(ctx, record{event: events[i], verdict: v, synced: !w.signal, result: res, err: err, took: took, shared: len(w.events)})
 	}
+}
+
+func (p *Processor) signal(ctx context.Context, key string) (string, error) {
+	handled, reason, err := p.opts.Migration.Signal(ctx, key)
+	if !handled && err == nil {
+		reason = reasonControl
+	}
+	return reason, err
 }
 
 // admit settles the checked events that need no Sync, and returns the key,
@@ -158,11 +212,14 @@ func (p *Processor) admit(e Event) (key string, v Verdict, settled bool) {
 	switch {
 	case !inside || key == "":
 		return "", Verdict{Outcome: Ack, Reason: reasonOutside}, true
-	case strings.HasPrefix(key, store.ControlPrefix):
-		return "", Verdict{Outcome: Ack, Reason: "control object"}, true
+	case strings.HasPrefix(key, store.ControlPrefix) && p.opts.Migration == nil:
+		return "", Verdict{Outcome: Ack, Reason: reasonControl}, true
 	}
 	return key, Verdict{}, false
 }
+
+// reasonControl marks events of crossfade's own objects.
+const reasonControl = "control object"
 
 // reasonOutside marks events of keys outside the prefix, so that logs can be
 // counted by it.

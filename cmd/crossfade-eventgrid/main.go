@@ -2,6 +2,9 @@
 // Storage container by Event Grid deliveries. It listens on loopback, where the
 // Functions host calls its custom handlers, on FUNCTIONS_CUSTOMHANDLER_PORT or
 // PORT, and is configured by CROSSFADE_SOURCE, CROSSFADE_TARGET and their like.
+// With CROSSFADE_MIGRATION it minds the phase of a declared migration, of which
+// CROSSFADE_DIRECTION=reverse makes it the way back: CROSSFADE_SOURCE is the
+// store whose events it gets in either case.
 package main
 
 import (

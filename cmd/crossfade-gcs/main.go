@@ -1,6 +1,9 @@
 // Command crossfade-gcs is the function for Cloud Run functions that follows a
 // Cloud Storage bucket. It listens on PORT, on loopback only when LOCAL_ONLY is
 // true, and is configured by CROSSFADE_SOURCE, CROSSFADE_TARGET and their like.
+// With CROSSFADE_MIGRATION it minds the phase of a declared migration, of which
+// CROSSFADE_DIRECTION=reverse makes it the way back: CROSSFADE_SOURCE is the
+// store whose events it gets in either case.
 package main
 
 import (

@@ -1,6 +1,9 @@
 // Command crossfade-s3 is the function for AWS Lambda that follows an S3
 // bucket. Build it for linux as "bootstrap" and run it on provided.al2023; it
-// is configured by CROSSFADE_SOURCE, CROSSFADE_TARGET and their like.
+// is configured by CROSSFADE_SOURCE, CROSSFADE_TARGET and their like. With
+// CROSSFADE_MIGRATION it minds the phase of a declared migration, of which
+// CROSSFADE_DIRECTION=reverse makes it the way back: CROSSFADE_SOURCE is the
+// store whose events it gets in either case.
 package main
 
 import (

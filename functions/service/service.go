@@ -14,6 +14,7 @@ import (
 
 	"github.com/crossfade-io/crossfade/config"
 	"github.com/crossfade-io/crossfade/functions"
+	"github.com/crossfade-io/crossfade/functions/follow"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/store/paced"
@@ -85,38 +86,38 @@ func Start(ctx context.Context, s Setup) (*Service, error) {
 }
 
 func (svc *Service) open(ctx context.Context, s Setup, cfg config.Function) error {
-	var ends [2]store.Store
 	pace := func(l config.Location, opened store.Store) store.Store {
 		return paced.New(l.ID(), opened, paced.Options{Now: s.Now, Log: svc.Log})
 	}
-	for i, l := range []config.Location{cfg.Source, cfg.Target} {
-		end, err := l.Open(ctx, s.Openers, pace)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", [...]string{"CROSSFADE_SOURCE", "CROSSFADE_TARGET"}[i], err)
-			if s.Openers[l.Scheme] == nil {
-				err = &ConfigError{err}
-			}
+	source, err := svc.end(ctx, s, "CROSSFADE_SOURCE", cfg.Source, pace)
+	if err != nil {
+		return err
+	}
+	var m *migration
+	guard := func(_ config.Location, opened store.Store) store.Store { return opened }
+	if cfg.Migration != "" {
+		if m, err = svc.migration(ctx, s, cfg, pace); err != nil {
 			return err
 		}
-		ends[i] = end
-		svc.stores = append(svc.stores, end)
+		guard = m.fence
 	}
-	store.WarnOfConditions(ctx, ends[1], rand.Text(), svc.Log)
+	target, err := svc.end(ctx, s, "CROSSFADE_TARGET", cfg.Target, guard, pace)
+	if err != nil {
+		return err
+	}
+	store.WarnOfConditions(ctx, m.unfenced(target), rand.Text(), svc.Log)
 	sourceID, targetID := config.IDs(cfg.Source, cfg.Target)
-	rep, err := replicate.New(ends[0], ends[1], replicate.Options{
+	rep := replicate.Options{
 		SourceID: sourceID,
 		TargetID: targetID,
 		Policy:   replicate.Policy{Deletes: cfg.Deletes, Foreign: cfg.Foreign},
 		Log:      svc.Log,
-	})
-	if err != nil {
-		return err
 	}
 	account := ""
 	if s.Account != nil {
 		account = s.Account(cfg.Source)
 	}
-	svc.Processor, err = functions.New(rep, functions.Options{
+	opts := functions.Options{
 		Bucket:      cfg.Source.Bucket(),
 		Prefix:      cfg.Source.Prefix(),
 		Account:     account,
@@ -124,8 +125,34 @@ func (svc *Service) open(ctx context.Context, s Setup, cfg config.Function) erro
 		Log:         svc.Log,
 		Concurrency: cfg.Concurrency,
 		Timeout:     cfg.Timeout,
-	})
+	}
+	var syncer functions.Syncer
+	if m == nil {
+		syncer, err = replicate.New(source, target, rep)
+	} else {
+		var f *follow.Follower
+		f, err = m.follower(ctx, source, target, rep, s, svc.Log)
+		syncer, opts.Migration = f, f
+	}
+	if err != nil {
+		return err
+	}
+	svc.Processor, err = functions.New(syncer, opts)
 	return err
+}
+
+// end opens the store that the variable names.
+func (svc *Service) end(ctx context.Context, s Setup, variable string, l config.Location, decorators ...config.Decorator) (store.Store, error) {
+	st, err := l.Open(ctx, s.Openers, decorators...)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", variable, err)
+		if s.Openers[l.Scheme] == nil {
+			err = &ConfigError{err}
+		}
+		return nil, err
+	}
+	svc.stores = append(svc.stores, st)
+	return st, nil
 }
 
 // Close closes the stores.
