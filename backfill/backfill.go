@@ -34,6 +34,10 @@ type Options struct {
 	Until       string
 	Filter      Filter // of keys, on both sides
 
+	// Ranges is how many ranges of keys Verify and Scan list at once: default 1.
+	// Each holds two pages of a thousand objects.
+	Ranges int
+
 	// DryRun decides by replicate.Plan with Ends and Policy, and writes nothing.
 	// The Summary then says what would have been done, as seen now.
 	DryRun bool

@@ -9,6 +9,28 @@ import (
 	"github.com/crossfade-io/crossfade/store"
 )
 
+// Compare says of one key what Verify would, by what the stores say of its
+// objects. Neither may be Partial; nil is none. It is pure but for the stamps
+// that syncer reads.
+func Compare(src, dst *store.Object, syncer Syncer) (Class, string) {
+	return classify(pair{src, dst}, syncer)
+}
+
+func classify(p pair, syncer Syncer) (Class, string) {
+	switch {
+	case p.src == nil && p.dst == nil:
+		return Equal, ""
+	case p.dst == nil:
+		return Missing, ""
+	case p.src == nil && syncer.Ours(p.dst):
+		return Extra, ""
+	case p.src == nil:
+		return Foreign, "not on the source"
+	default:
+		return judge(p.src, p.dst, syncer)
+	}
+}
+
 // judge compares two objects that both sides have, neither Partial, by what the
 // stores say of them. It is pure.
 func judge(src, dst *store.Object, syncer Syncer) (Class, string) {

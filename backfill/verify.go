@@ -16,6 +16,12 @@ type VerifyOptions struct {
 	// it bytes are compared by the checksums that the stores keep, and where
 	// they keep none of the same kind, by the one in the stamp.
 	Checksum bool
+
+	// Listed believes a stamp that describes what the listing of the source
+	// says of an object, though that listing has no attributes (S3): it saves a
+	// HEAD an object. A change of attributes that left time and version as they
+	// were does not show then.
+	Listed bool
 }
 
 // looks is how often a key that changes while it is compared is looked at.
@@ -73,17 +79,13 @@ func (v *verifier) pass(ctx context.Context, feed func(context.Context, func(com
 
 // feedMerged merges the listings and puts every key that they do not settle.
 func (v *verifier) feedMerged(ctx context.Context, put func(comparison) bool) error {
-	bounds := store.ListOptions{After: v.After, Until: v.Until}
-	for p, err := range merge(v.list(ctx, v.src, bounds), v.list(ctx, v.dst, bounds)) {
-		if err != nil {
-			return err
-		}
-		if v.stopped(ctx) || v.Filter.Match(p.key()) && !v.route(comparison{pair: p}, put) {
-			return ErrInterrupted
-		}
+	err := v.eachPair(ctx, v.src, v.dst, func(p pair) bool {
+		return !v.Filter.Match(p.key()) || v.route(comparison{pair: p}, put)
+	})
+	if err == nil {
+		v.p.listed.Store(true)
 	}
-	v.p.listed.Store(true)
-	return nil
+	return err
 }
 
 // feedSource and feedTarget do for stores that do not list in byte order what
@@ -120,13 +122,20 @@ func (v *verifier) route(c comparison, put func(comparison) bool) bool {
 	if c.src != nil {
 		v.p.seenBytes.Add(c.src.Size)
 	}
-	if c.src != nil && c.dst != nil && !c.src.Partial && !c.dst.Partial && !v.Checksum {
-		if class, reason := judge(c.src, c.dst, v.sync); class == Equal {
-			v.settle(c, class, reason)
-			return true
-		}
+	if c.src != nil && c.dst != nil && !v.Checksum && v.settledByListings(c.pair) {
+		v.settle(c, Equal, "")
+		return true
 	}
 	return put(c)
+}
+
+// settledByListings reports whether what was listed shows that both are equal.
+func (v *verifier) settledByListings(p pair) bool {
+	if p.src.Partial || p.dst.Partial {
+		return v.Listed && p.src.Size == p.dst.Size && v.sync.InSync(p.src, p.dst)
+	}
+	class, _ := judge(p.src, p.dst, v.sync)
+	return class == Equal
 }
 
 // settle counts a key as compared.
@@ -203,26 +212,16 @@ func (v *verifier) look(ctx context.Context, c comparison, first bool) (now pair
 	return now, "", nil
 }
 
-// classify is pure but for the stamps that v.sync reads. why is a difference
-// that was found in the bytes.
+// classify adds to what the stores say a difference that was found in the bytes.
 func (v *verifier) classify(p pair, why string) (Class, string) {
-	switch {
-	case p.src == nil && p.dst == nil:
-		return Equal, ""
-	case p.dst == nil:
-		return Missing, ""
-	case p.src == nil && v.sync.Ours(p.dst):
-		return Extra, ""
-	case p.src == nil:
-		return Foreign, "not on the source"
-	case why != "":
-		return notEqual(p.dst, v.sync, why)
-	case v.Checksum:
-		if why = difference(p.src, p.dst); why != "" {
-			return notEqual(p.dst, v.sync, why)
-		}
-		return Equal, ""
-	default:
-		return judge(p.src, p.dst, v.sync)
+	if !v.Checksum || p.src == nil || p.dst == nil {
+		return classify(p, v.sync)
 	}
+	if why == "" {
+		why = difference(p.src, p.dst)
+	}
+	if why != "" {
+		return notEqual(p.dst, v.sync, why)
+	}
+	return Equal, ""
 }
