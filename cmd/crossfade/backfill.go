@@ -18,6 +18,7 @@ type backfillFlags struct {
 	maxDelete int
 	foreign   string
 
+	narrowed     bool // to fewer keys than a file chooses
 	abortUploads bool // given at all
 	uploadAge    time.Duration
 }
@@ -25,7 +26,7 @@ type backfillFlags struct {
 func newBackfillCommand(e *env) *cobra.Command {
 	var f backfillFlags
 	cmd := &cobra.Command{
-		Use:   "backfill SRC DST",
+		Use:   "backfill {SRC DST | -f FILE}",
 		Short: "Copy what differs from one store to another",
 		Long: `Backfill lists both stores, merges the listings, and copies what is missing or
 differs on the target. Run again, it copies nothing; interrupted, it goes on
@@ -43,10 +44,22 @@ that were begun before it: first stop functions that may be writing large
 objects. Cloud Storage and Azure drop unfinished uploads by themselves after a
 week.
 
+With -f the stores, globs, the policy for foreign objects and the concurrency are
+those of the migration's file, where no flag says otherwise. Its deletes is what
+functions carry: a backfill deletes with --delete only. When everything that the
+file chooses is copied and nothing failed, the migration is seeded.
+
+Where a migration is declared between the two stores, by -f or by control documents
+that are found on them, nothing is copied towards the side that the application
+writes to, no cutover begins while a backfill runs, and none runs in a cutover.
+
 ` + globHelp,
 		Example: `  # see what would be done, then do it
   crossfade backfill s3://photos gs://photos-new --dry-run
   crossfade backfill s3://photos gs://photos-new
+
+  # the same of a declared migration, with its filters and policies
+  crossfade backfill -f crossfade.yaml
 
   # a part of the keys
   crossfade backfill s3://photos/2025 az://archive/2025 --include '**/*.jpg' --exclude 'tmp/**'
@@ -63,7 +76,16 @@ week.
 		ValidArgsFunction: completeStores,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.abortUploads = cmd.Flags().Changed("abort-uploads")
-			return e.backfill(cmd.Context(), args[0], args[1], f)
+			p, err := e.pair(args, f.file)
+			if err != nil {
+				return err
+			}
+			f.narrowed = cmd.Flags().Changed("include") || cmd.Flags().Changed("exclude")
+			f.fill(p.file, cmd.Flags().Changed)
+			if p.file != nil && !cmd.Flags().Changed("foreign") {
+				f.foreign = p.file.Foreign.String()
+			}
+			return e.backfill(cmd.Context(), p, f)
 		},
 	}
 	f.flags(cmd)
@@ -86,7 +108,7 @@ type backfillResult struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (e *env) backfill(ctx context.Context, source, target string, f backfillFlags) error {
+func (e *env) backfill(ctx context.Context, p pair, f backfillFlags) error {
 	screen := &console{w: e.stderr}
 	log := e.logger(screen)
 	opts, err := f.options(ctx, e, log)
@@ -103,11 +125,24 @@ func (e *env) backfill(ctx context.Context, source, target string, f backfillFla
 	if policy.Foreign, err = replicate.ParseForeign(f.foreign); err != nil {
 		return usagef("--foreign: %w", err)
 	}
-	o, err := e.open(ctx, source, target, opts.Concurrency, log)
+	o, err := e.openToWrite(ctx, p, opts.Concurrency, true, log)
 	if err != nil {
 		return err
 	}
 	defer o.close() //nolint:errcheck // nothing is left to be written
+	work, cancel := e.abandonable(ctx)
+	defer cancel()
+	if o.fence != nil {
+		if !f.dryRun {
+			fenced, end, err := o.fence.register(work, log)
+			if err != nil {
+				return err
+			}
+			defer end()
+			work = fenced
+		}
+		policy = o.fence.policy(policy)
+	}
 	rep, err := o.replicator(policy, opts.Progress, log)
 	if err != nil {
 		return err
@@ -119,11 +154,15 @@ func (e *env) backfill(ctx context.Context, source, target string, f backfillFla
 		o.warn(ctx)
 	}
 
-	work, cancel := e.abandonable(ctx)
-	defer cancel()
 	done := e.showProgress(screen, opts.Progress, "copying")
 	sum, err := backfill.Run(work, o.src, o.dst, rep, opts)
 	done()
+	if err != nil && errors.Is(context.Cause(work), errUnseen) {
+		err = errUnseen
+	}
+	if err == nil && sum.Failed == 0 && p.file != nil && !f.dryRun && !f.narrowed {
+		err = e.seeded(work, *p.file, o, sum.Listed, log)
+	}
 
 	if f.json {
 		res := backfillResult{Source: o.Source, Target: o.Target, Summary: sum}

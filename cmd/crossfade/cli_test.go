@@ -36,6 +36,12 @@ func (b *safeBuffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
+func (b *safeBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
 // take returns what was written since the last take.
 func (b *safeBuffer) take() string {
 	b.mu.Lock()
@@ -62,8 +68,11 @@ func newCLI(t *testing.T) *cli {
 		stdin: strings.NewReader(""), stdout: &c.out, stderr: &c.err,
 		openers: config.Openers{"s3": open, "gs": open},
 		now:     func() time.Time { return start },
+		lookup:  func(string) (string, bool) { return "", false },
+		environ: func() []string { return nil },
 		abort:   make(chan struct{}), grace: time.Minute,
-		width: func() int { return 0 },
+		width: func() int { return 0 }, screen: func() int { return 0 },
+		interactive: func() bool { return false },
 	}
 	return c
 }
@@ -135,6 +144,15 @@ func TestUsageErrors(t *testing.T) {
 		{"sync --foreign no s3://source gs://target k", "--foreign"},
 		{"sync s3://source gs://target .crossfade/x", "never copied"},
 		{"version please", "unknown command"},
+		{"cutover -f nosuch.yaml", "there is no such file"},
+		{"rollback s3://source gs://target", "unknown command"},
+		{"status s3://source -f nosuch.yaml", "give either --file or a source and a target"},
+		{"status s3://source", "give a source and a target"},
+		{"status --interval 1ms", "--interval 1ms: it must be 100ms at least"},
+		{"resolve --apply", "name the late writes by ID or key, or give --all"},
+		{"resolve --apply --drop k", "not both"},
+		{"resolve --all k --drop", "not both"},
+		{"resolve k", "say what is to be done with them"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			t.Parallel()
@@ -171,14 +189,17 @@ func TestRunTimeErrorsAreOneLine(t *testing.T) {
 func TestHelpHasExamples(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
-	for _, verb := range []string{"backfill", "verify", "sync", "demo", "version"} {
+	verbs := []string{
+		"backfill", "verify", "sync", "config", "init", "status", "cutover", "rollback", "abort", "resolve", "finish", "demo", "version",
+	}
+	for _, verb := range verbs {
 		stdout, _ := c.want(exitDone, verb, "--help")
 		if !strings.Contains(stdout, "Examples:\n  ") || !strings.Contains(stdout, "crossfade "+verb) {
 			t.Errorf("%s: %s", verb, stdout)
 		}
 	}
 	stdout, _ := c.want(exitDone)
-	for _, verb := range []string{"backfill", "verify", "sync", "demo", "version", "completion"} {
+	for _, verb := range append(verbs, "completion") {
 		if !strings.Contains(stdout, "\n  "+verb) {
 			t.Errorf("no %s in %s", verb, stdout)
 		}

@@ -19,38 +19,52 @@ import (
 type ends struct {
 	src, dst store.Store
 	replicate.Ends
-	log *slog.Logger
+	log   *slog.Logger
+	fence *fence // of the migration that is declared between them, in openToWrite; else nil
 }
 
-// open parses and opens both ends, each for up to so many requests at once. What
-// is wrong with the URLs themselves is wrong use; what is wrong with the stores
-// is not.
-func (e *env) open(ctx context.Context, source, target string, concurrency int, log *slog.Logger) (_ *ends, err error) {
-	from, err := config.ParseLocation(source)
+// openToWrite is open for what writes to the target: where a migration is declared
+// between the two, it has to permit that. whole is as of fence.admit.
+func (e *env) openToWrite(ctx context.Context, p pair, concurrency int, whole bool, log *slog.Logger) (*ends, error) {
+	f, err := e.newFence(ctx, p, log)
+	if err != nil && ctx.Err() != nil {
+		return nil, errInterrupted
+	}
 	if err != nil {
-		return nil, usagef("source: %w", err)
+		return nil, err
 	}
-	to, err := config.ParseLocation(target)
+	if f == nil {
+		return e.open(ctx, p, concurrency, log)
+	}
+	var o *ends
+	if err = f.admit(whole); err == nil {
+		o, err = e.open(ctx, p, concurrency, log, f.decorator)
+	}
 	if err != nil {
-		return nil, usagef("target: %w", err)
+		return nil, errors.Join(err, f.close())
 	}
-	if from.Overlaps(to) {
-		return nil, usagef("source and target overlap: %s and %s; give two that lie apart", from.ID(), to.ID())
-	}
+	o.fence = f
+	return o, nil
+}
+
+// errInterrupted is the end of what was stopped while it opened stores.
+var errInterrupted = errors.New("interrupted before anything was done")
+
+// open opens both ends, each for up to so many requests at once, and decorates
+// the target innermost.
+func (e *env) open(ctx context.Context, p pair, concurrency int, log *slog.Logger, target ...config.Decorator) (_ *ends, err error) {
 	defer func() {
 		if err != nil && ctx.Err() != nil {
-			err = errors.New("interrupted before anything was done")
+			err = errInterrupted
 		}
 	}()
 	o := &ends{log: log}
-	o.Source, o.Target = config.IDs(from, to)
-	pace := func(l config.Location, opened store.Store) store.Store {
-		return paced.New(l.ID(), opened, paced.Options{Max: concurrency, Now: e.now, Log: log})
-	}
-	if o.src, err = from.Open(ctx, e.openers, pace); err != nil {
+	o.Source, o.Target = config.IDs(p.source, p.target)
+	pace := e.pace(concurrency, log)
+	if o.src, err = p.source.Open(ctx, e.openers, pace); err != nil {
 		return nil, err
 	}
-	if o.dst, err = to.Open(ctx, e.openers, pace); err != nil {
+	if o.dst, err = p.target.Open(ctx, e.openers, append(target, pace)...); err != nil {
 		return nil, errors.Join(err, o.src.Close())
 	}
 	return o, nil
@@ -64,7 +78,11 @@ func (o *ends) warn(ctx context.Context) {
 func (o *ends) close() error {
 	paced.Report(o.log, o.Source, o.src)
 	paced.Report(o.log, o.Target, o.dst)
-	return errors.Join(o.src.Close(), o.dst.Close())
+	err := errors.Join(o.src.Close(), o.dst.Close())
+	if o.fence != nil {
+		err = errors.Join(err, o.fence.close())
+	}
+	return err
 }
 
 // replicator returns what syncs from one end to the other. p, if not nil,
@@ -105,6 +123,7 @@ type scope struct {
 	concurrency      int
 	include, exclude []string
 	json             bool
+	file             string
 }
 
 func (s *scope) flags(cmd *cobra.Command) {
@@ -113,6 +132,23 @@ func (s *scope) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&s.include, "include", nil, "only keys that match this `glob` (repeatable)")
 	f.StringArrayVar(&s.exclude, "exclude", nil, "no keys that match this `glob`, whatever is included (repeatable)")
 	f.BoolVar(&s.json, "json", false, "print the summary as one JSON object on standard output")
+	fileFlag(cmd, &s.file)
+}
+
+// fill takes from a migration's file what no flag on the command line gives.
+func (s *scope) fill(m *config.Migration, given func(flag string) bool) {
+	if m == nil {
+		return
+	}
+	if !given("concurrency") {
+		s.concurrency = m.Concurrency
+	}
+	if !given("include") {
+		s.include = m.Include
+	}
+	if !given("exclude") {
+		s.exclude = m.Exclude
+	}
 }
 
 // maxConcurrency bounds a typing error rather than anyone's wish.

@@ -20,17 +20,27 @@ import (
 
 func main() {
 	ctx, abort := interrupts()
-	os.Exit(run(ctx, os.Args[1:], &env{
+	os.Exit(run(ctx, os.Args[1:], newEnv(abort)))
+}
+
+// newEnv is the environment of this process.
+func newEnv(abort <-chan struct{}) *env {
+	return &env{
 		stdin:  os.Stdin,
 		stdout: os.Stdout,
 		stderr: os.Stderr,
 
 		openers: drivers(),
 		now:     time.Now,
+		lookup:  os.LookupEnv,
+		environ: os.Environ,
 		abort:   abort,
 		grace:   20 * time.Second,
 		width:   func() int { return columns(os.Stderr) },
-	}))
+		screen:  func() int { return columns(os.Stdout) },
+
+		interactive: func() bool { return term.IsTerminal(int(os.Stdin.Fd())) },
+	}
 }
 
 // drivers are those that this program links.

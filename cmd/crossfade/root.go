@@ -20,6 +20,8 @@ type env struct {
 	stdout, stderr io.Writer
 	openers        config.Openers
 	now            func() time.Time
+	lookup         func(string) (string, bool) // os.LookupEnv
+	environ        func() []string             // os.Environ
 
 	// The context of a verb ends at the first interrupt: what is in flight may
 	// finish. abort closes at the second, and grace is the time until then at
@@ -27,7 +29,15 @@ type env struct {
 	abort <-chan struct{}
 	grace time.Duration
 
-	width func() int // columns of stderr; 0 where it is no terminal
+	width  func() int // columns of stderr; 0 where it is no terminal
+	screen func() int // the same of stdout
+
+	interactive func() bool // standard input is a terminal
+
+	// For tests: the lease of the functions' guards where it is not
+	// control.Lease, and what is called at each step of a cutover.
+	lease   time.Duration
+	stepped func(step string)
 
 	quiet bool // set by flags
 	level slog.Level
@@ -59,13 +69,19 @@ func run(ctx context.Context, args []string, e *env) int {
 	// What cobra refuses before a verb begins is wrong use: unknown verbs and
 	// flags, wrong numbers of arguments.
 	began := false
-	for _, c := range root.Commands() {
-		verb := c.RunE
-		c.RunE = func(cmd *cobra.Command, args []string) error {
-			began = true
-			return verb(cmd, args)
+	var note func(*cobra.Command)
+	note = func(c *cobra.Command) {
+		if verb := c.RunE; verb != nil {
+			c.RunE = func(cmd *cobra.Command, args []string) error {
+				began = true
+				return verb(cmd, args)
+			}
+		}
+		for _, sub := range c.Commands() {
+			note(sub)
 		}
 	}
+	note(root)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -74,7 +90,13 @@ func run(ctx context.Context, args []string, e *env) int {
 	if errors.Is(err, errIncomplete) {
 		return exitIncomplete
 	}
-	fmt.Fprintf(e.stderr, "crossfade: %s\n", strings.Join(strings.Fields(oneLine(err.Error())), " "))
+	lines := []string{err.Error()}
+	if wrong, ok := errors.AsType[config.Problems](err); ok {
+		lines = wrong
+	}
+	for _, line := range lines {
+		fmt.Fprintf(e.stderr, "crossfade: %s\n", strings.Join(strings.Fields(oneLine(line)), " "))
+	}
 	if _, usage := errors.AsType[*usageError](err); began && !usage {
 		return exitIncomplete
 	}
@@ -82,13 +104,20 @@ func run(ctx context.Context, args []string, e *env) int {
 	return exitUsage
 }
 
-// storesAnd accepts a source, a target and at least that many keys; none at all
-// where keys is 0.
+// storesAnd accepts a source and a target, or --file in their place, and at least
+// that many keys; none at all where keys is 0.
 func storesAnd(keys int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		f := cmd.Flags().Lookup("file")
+		file := f != nil && f.Value.String() != ""
 		switch {
+		case file && len(args) > 0 && (keys == 0 || isStore(args[0])):
+			return usagef("give either --file or a source and a target, not both")
+		case file && len(args) < keys:
+			return usagef("give at least one key")
+		case file:
 		case len(args) < 2:
-			return usagef("give a source and a target, such as: %s s3://bucket gs://bucket", cmd.CommandPath())
+			return usagef("give a source and a target, such as: %s s3://bucket gs://bucket; or a migration's file with -f", cmd.CommandPath())
 		case len(args) < 2+keys:
 			return usagef("give at least one key after source and target")
 		case keys == 0 && len(args) > 2:
@@ -96,6 +125,12 @@ func storesAnd(keys int) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// isStore reports whether an argument is a store's URL, as far as one can tell.
+func isStore(arg string) bool {
+	_, err := config.ParseLocation(arg)
+	return err == nil
 }
 
 func newRootCommand(e *env) *cobra.Command {
@@ -126,6 +161,14 @@ Exit codes: 0 all done, 1 some keys failed or differ, 2 wrong use.`,
 		newBackfillCommand(e),
 		newVerifyCommand(e),
 		newSyncCommand(e),
+		newConfigCommand(e),
+		newInitCommand(e),
+		newStatusCommand(e),
+		newCutoverCommand(e),
+		newRollbackCommand(e),
+		newAbortCommand(e),
+		newResolveCommand(e),
+		newFinishCommand(e),
 		newDemoCommand(e),
 		newVersionCommand(e),
 	)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/crossfade-io/crossfade/backfill"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
 )
@@ -15,30 +16,49 @@ type syncFlags struct {
 	delete  bool
 	foreign string
 	json    bool
+	file    string
 }
 
 func newSyncCommand(e *env) *cobra.Command {
 	var f syncFlags
 	cmd := &cobra.Command{
-		Use:   "sync SRC DST KEY...",
+		Use:   "sync {SRC DST | -f FILE} KEY...",
 		Short: "Make single keys of the target equal to the source",
 		Long: `Sync looks each key up on both sides, now, and makes the target equal to the
 source, just as a function does for an event. Keys are relative to the prefixes
-of the stores. Running it twice is safe.`,
+of the stores. Running it twice is safe.
+
+With -f the stores are those of the migration's file, and so are its policies for
+deletions and foreign objects where no flag says otherwise. Keys that its globs do
+not choose are refused. Where a migration is declared between the two stores, by -f
+or by control documents that are found on them, nothing is copied towards the side
+that the application writes to.`,
 		Example: `  crossfade sync s3://photos gs://photos-new 2025/cat.jpg 2025/dog.jpg
+  crossfade sync -f crossfade.yaml 2025/cat.jpg
 
   # a key that is gone from the source, from the target as well
   crossfade sync s3://photos gs://photos-new --delete 2025/old.jpg`,
 		Args:              storesAnd(1),
 		ValidArgsFunction: completeStores,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.sync(cmd.Context(), args[0], args[1], args[2:], f)
+			p, err := e.pair(args, f.file)
+			if err != nil {
+				return err
+			}
+			if p.file != nil && !cmd.Flags().Changed("delete") {
+				f.delete = p.file.Deletes
+			}
+			if p.file != nil && !cmd.Flags().Changed("foreign") {
+				f.foreign = p.file.Foreign.String()
+			}
+			return e.sync(cmd.Context(), p, f)
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.delete, "delete", false, "delete a key on the target that is gone from the source")
 	flags.StringVar(&f.foreign, "foreign", "keep", "`policy` for a foreign object on the target: keep, adopt where the bytes are equal, or overwrite")
 	flags.BoolVar(&f.json, "json", false, "print the outcome as one JSON object on standard output")
+	fileFlag(cmd, &f.file)
 	completeForeign(cmd)
 	return cmd
 }
@@ -64,23 +84,38 @@ type keyDone struct {
 	Attempts int    `json:"attempts"`
 }
 
-func (e *env) sync(ctx context.Context, source, target string, keys []string, f syncFlags) error {
+func (e *env) sync(ctx context.Context, p pair, f syncFlags) error {
 	policy := replicate.Policy{Deletes: f.delete}
 	var err error
 	if policy.Foreign, err = replicate.ParseForeign(f.foreign); err != nil {
 		return usagef("--foreign: %w", err)
 	}
-	for _, key := range keys {
+	var filter backfill.Filter
+	if p.file != nil {
+		if filter, err = backfill.NewFilter(p.file.Include, p.file.Exclude); err != nil {
+			return usagef("%w", err)
+		}
+	}
+	for _, key := range p.keys {
 		if key == "" || strings.HasPrefix(key, store.ControlPrefix) {
 			return usagef("key %q: empty keys and those below %s are never copied", key, store.ControlPrefix)
 		}
+		if !filter.Match(key) {
+			return usagef("key %q: the migration's include and exclude do not choose it; to sync it all the same, give source and target", key)
+		}
 	}
 	log := e.logger(&console{w: e.stderr})
-	o, err := e.open(ctx, source, target, syncRequests, log)
+	o, err := e.openToWrite(ctx, p, syncRequests, false, log)
 	if err != nil {
 		return err
 	}
 	defer o.close() //nolint:errcheck // nothing is left to be written
+	if o.fence != nil {
+		policy = o.fence.policy(policy)
+		if err := o.fence.record(ctx, p.keys); err != nil {
+			return err
+		}
+	}
 	rep, err := o.replicator(policy, nil, log)
 	if err != nil {
 		return err
@@ -89,7 +124,7 @@ func (e *env) sync(ctx context.Context, source, target string, keys []string, f 
 	work, cancel := e.abandonable(ctx)
 	defer cancel()
 	out := syncResult{Source: o.Source, Target: o.Target, Keys: []keyDone{}}
-	for _, key := range keys {
+	for _, key := range p.keys {
 		if ctx.Err() != nil {
 			break
 		}
@@ -108,8 +143,8 @@ func (e *env) sync(ctx context.Context, source, target string, keys []string, f 
 		}
 	}
 	switch {
-	case len(out.Keys) < len(keys):
-		return fmt.Errorf("interrupted before key %q; what is done may be done again", keys[len(out.Keys)])
+	case len(out.Keys) < len(p.keys):
+		return fmt.Errorf("interrupted before key %q; what is done may be done again", p.keys[len(out.Keys)])
 	case out.Failed > 0:
 		return errIncomplete
 	default:

@@ -19,7 +19,7 @@ type verifyFlags struct {
 func newVerifyCommand(e *env) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify SRC DST",
+		Use:   "verify {SRC DST | -f FILE}",
 		Short: "Compare two stores completely",
 		Long: `Verify compares every key of both stores and changes nothing. It lists keys that
 are missing (on the source only), different, extra (on the target only, copied
@@ -30,8 +30,12 @@ keep none of the same kind, the checksum that the copy was made with. With
 --checksum the bodies of both sides are read and compared, which takes as long as
 copying and is charged like it.
 
+With -f the stores, globs and the concurrency are those of the migration's file,
+where no flag says otherwise.
+
 ` + globHelp,
 		Example: `  crossfade verify s3://photos gs://photos-new
+  crossfade verify -f crossfade.yaml
 
   # read every byte of both sides
   crossfade verify s3://photos gs://photos-new --checksum
@@ -41,7 +45,12 @@ copying and is charged like it.
 		Args:              storesAnd(0),
 		ValidArgsFunction: completeStores,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return e.verify(cmd.Context(), args[0], args[1], f)
+			p, err := e.pair(args, f.file)
+			if err != nil {
+				return err
+			}
+			f.fill(p.file, cmd.Flags().Changed)
+			return e.verify(cmd.Context(), p, f)
 		},
 	}
 	f.flags(cmd)
@@ -57,14 +66,14 @@ type verifyResult struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (e *env) verify(ctx context.Context, source, target string, f verifyFlags) error {
+func (e *env) verify(ctx context.Context, p pair, f verifyFlags) error {
 	screen := &console{w: e.stderr}
 	log := e.logger(screen)
 	opts, err := f.options(ctx, e, log)
 	if err != nil {
 		return err
 	}
-	o, err := e.open(ctx, source, target, opts.Concurrency, log)
+	o, err := e.open(ctx, p, opts.Concurrency, log)
 	if err != nil {
 		return err
 	}
