@@ -75,16 +75,20 @@ func (c *cloud) store(t testing.TB, prefix string, opts azblob.Options) (*azblob
 // smallBlocks make uploads in blocks cheap to test.
 var smallBlocks = azblob.Options{SinglePut: 256 << 10, BlockSize: 256 << 10, PoolBytes: 1 << 20}
 
+// suiteBlocks are smaller still: the suite uploads hundreds of bodies in blocks.
+var suiteBlocks = azblob.Options{SinglePut: 128 << 10, BlockSize: 128 << 10, PoolBytes: 512 << 10}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		prefix string
 		face   cloudsim.AzureOptions
+		keys   int // of the paging case: a page has 5000 where nothing is said
 	}{
-		{"Plain", "", cloudsim.AzureOptions{}},
-		{"PrefixAndShortPages", "a b/%2F/é", cloudsim.AzureOptions{PageSize: 7}},
-		{"PoorServer", "p/", cloudsim.AzureOptions{NoCRC64: true, NoStartFrom: true}},
+		{"Plain", "", cloudsim.AzureOptions{}, 100},
+		{"PrefixAndShortPages", "a b/%2F/é", cloudsim.AzureOptions{PageSize: 7}, 200},
+		{"PoorServer", "p/", cloudsim.AzureOptions{NoCRC64: true, NoStartFrom: true, PageSize: 60}, 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,13 +101,15 @@ func TestConformance(t *testing.T) {
 							t.Error(err)
 						}
 					})
-					return azblob.New(client, tt.prefix, smallBlocks)
+					return azblob.New(client, tt.prefix, suiteBlocks)
 				},
 				BadKey:            func(key string) bool { return badName(tt.prefix + key) },
 				FoldsMetadataCase: true,
-				MultipartSize:     4*smallBlocks.BlockSize + 7,
-				Sizes:             []int64{smallBlocks.SinglePut, smallBlocks.SinglePut + 1, 2 * smallBlocks.BlockSize},
-				BigSize:           16 << 20, // in a pool of 1 MiB
+				MultipartSize:     4*suiteBlocks.BlockSize + 7,
+				Sizes:             []int64{suiteBlocks.SinglePut, suiteBlocks.SinglePut + 1, 2 * suiteBlocks.BlockSize},
+				ListKeys:          tt.keys,
+				BigSize:           4 << 20, // in a pool of 512 KiB
+				MaxReaders:        4,
 			})
 		})
 	}

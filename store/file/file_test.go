@@ -22,25 +22,27 @@ func fresh(t *testing.T, opts Options) *Store {
 }
 
 func TestConformance(t *testing.T) {
+	const part = 256 << 10 // partSize, but where that is at stake
 	for _, x := range []struct {
 		name  string
 		opts  Options
-		part  int64
 		sizes []int64
 	}{
-		{"Attributes", Options{NoSync: true}, 1 << 20, []int64{2<<20 - 1, 2 << 20, 2<<20 + 1, partSize + 1}},
-		{"Sidecar", Options{Sidecar: true, NoSync: true}, 1 << 20, nil},
+		{"Attributes", Options{NoSync: true}, []int64{2*part - 1, 2 * part, 2*part + 1, partSize + 1}},
+		{"Sidecar", Options{Sidecar: true, NoSync: true}, nil},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			storetest.Run(t, storetest.Harness{
 				New: func(t *testing.T) store.Store {
 					s := fresh(t, x.opts)
-					s.part = x.part
+					s.part = part
 					return s
 				},
 				NoKeyBelowKey: true,
-				MultipartSize: 1<<20 + 1,
+				MultipartSize: 2*part + 1,
 				Sizes:         x.sizes,
+				ListKeys:      250,
+				BigSize:       16 * part,
 			})
 		})
 	}

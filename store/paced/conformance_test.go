@@ -19,6 +19,8 @@ func harness(fresh func() store.Store) storetest.Harness {
 	return storetest.Harness{
 		New:           func(*testing.T) store.Store { return fresh() },
 		MultipartSize: 1<<20 + 1,
+		ListKeys:      250, // in pages of 100
+		BigSize:       4 << 20,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/store/s3"
@@ -69,18 +70,40 @@ const (
 	suitePart  = 128 << 10
 )
 
-func harness(s *server, versioned bool) storetest.Harness {
+// listKeys is what tests of paging store where pages are short.
+const listKeys = 100
+
+// shortPages makes the service list in pages of few keys, or uploads.
+func shortPages(o *awss3.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("ShortPages",
+			func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+				switch list := in.Parameters.(type) {
+				case *awss3.ListObjectsV2Input:
+					list.MaxKeys = aws.Int32(listKeys / 7)
+				case *awss3.ListMultipartUploadsInput:
+					if list.MaxUploads == nil {
+						list.MaxUploads = aws.Int32(listKeys / 7)
+					}
+				}
+				return next.HandleInitialize(ctx, in)
+			}), middleware.Before)
+	})
+}
+
+func harness(s *server, versioned bool, fns ...func(*awss3.Options)) storetest.Harness {
 	return storetest.Harness{
 		New: func(t *testing.T) store.Store {
 			name := "b" + time.Now().Format("150405.000000000")
 			s.core.CreateBucket(name, versioned)
-			return s3.New(s.client(), name, "", s3.Options{PartBytes: suitePart, SmallBytes: suiteSmall})
+			return s3.New(s.client(fns...), name, "", s3.Options{PartBytes: suitePart, SmallBytes: suiteSmall})
 		},
 		FoldsMetadataCase: true,
 		VersionsRecur:     !versioned,
 		MultipartSize:     4*suitePart + 12345,
 		Sizes:             []int64{suiteSmall - 1, suiteSmall, suiteSmall + 1, suitePart, suitePart + 1},
-		BigSize:           16 << 20,
+		BigSize:           4 << 20, // 32 parts
+		MaxReaders:        8,
 	}
 }
 
@@ -89,8 +112,11 @@ func TestConformance(t *testing.T) {
 	for name, versioned := range map[string]bool{"Plain": false, "Versioned": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := harness(serve(t, cloudsim.S3Options{MinPartBytes: suitePart}), versioned)
+			s := serve(t, cloudsim.S3Options{MinPartBytes: suitePart})
+			h := harness(s, versioned)
 			if versioned {
+				h = harness(s, versioned, shortPages)
+				h.ListKeys = listKeys
 				h.Known = map[string]string{
 					"Update/Conditions": "conditions of S3 compare the ETag alone, which stands still when only attributes change",
 				}
@@ -108,10 +134,11 @@ func TestConformanceInterop(t *testing.T) {
 	h.BadKey = func(key string) bool {
 		return strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == 0xFFFE || r == 0xFFFF })
 	}
+	h.ListKeys = listKeys
 	h.New = func(t *testing.T) store.Store {
 		name := "b" + time.Now().Format("150405.000000000")
 		s.core.CreateBucket(name, false)
-		return s3.New(s.client(s3.Interoperable), name, "", s3.Options{SmallBytes: suiteSmall, Interop: true})
+		return s3.New(s.client(s3.Interoperable, shortPages), name, "", s3.Options{SmallBytes: suiteSmall, Interop: true})
 	}
 	storetest.Run(t, h)
 }

@@ -175,19 +175,19 @@ func TestSeededFaultsRecur(t *testing.T) {
 func TestListingFailsOnItsThirdPage(t *testing.T) {
 	t.Parallel()
 	const keys = 2500
+	core := cloudsim.NewCore(nil) // for all: nobody writes any more
+	b := core.CreateBucket("bucket", false)
+	for i := range keys {
+		if _, err := b.Put(cloudsim.NewObject(fmt.Sprintf("key-%05d", i), nil), cloudsim.Origin{}, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for cloud, open := range faultStores {
 		for _, kind := range []cloudsim.FaultKind{
 			cloudsim.Throttle, cloudsim.ServerError, cloudsim.ResetBefore, cloudsim.CutBody, cloudsim.Expired, cloudsim.Denied,
 		} {
 			t.Run(cloud+"/"+string(kind), func(t *testing.T) {
 				t.Parallel()
-				core := cloudsim.NewCore(nil)
-				b := core.CreateBucket("bucket", false)
-				for i := range keys {
-					if _, err := b.Put(cloudsim.NewObject(fmt.Sprintf("key-%05d", i), nil), cloudsim.Origin{}, nil, nil); err != nil {
-						t.Fatal(err)
-					}
-				}
 				s := open(t, core, cloudsim.NewFaults(nil, cloudsim.FaultRule{
 					Kind: kind, Op: cloudsim.ClassList, From: 3, Times: cloudsim.Always, RetryAfter: -1,
 				}))

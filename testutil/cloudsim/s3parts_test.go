@@ -28,7 +28,8 @@ func partXML(n int, body string, more ...string) string {
 
 func TestS3Completion(t *testing.T) {
 	t.Parallel()
-	big, small := strings.Repeat("x", s3MinPart), "tail"
+	const least = 64 << 10 // of parts, in place of 5 MiB
+	big, small := strings.Repeat("x", least), "tail"
 	whole := s3ChecksumOf("CRC32C", []byte(big+small)).value
 	full := []string{"x-amz-checksum-algorithm: CRC32C", "x-amz-checksum-type: FULL_OBJECT"}
 	both := completion(partXML(1, big), partXML(7, small))
@@ -62,7 +63,11 @@ func TestS3Completion(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			c := newS3Client(t, S3Options{})
+			opts := S3Options{MinPartBytes: least}
+			if tc.name == "too small" {
+				opts = S3Options{}
+			}
+			c := newS3Client(t, opts)
 			c.want(200, "", "PUT", "/b/k", "old")
 			path := c.startUpload(tc.create...)
 			c.want(200, "", "PUT", path+"&partNumber=1", big)

@@ -22,9 +22,9 @@ import (
 // them to S3 in parts.
 const (
 	smallObjects = 200
-	largeObjects = 6
+	largeObjects = 4
 	largeLeast   = 8<<20 + 1
-	largeMost    = 13 << 20
+	largeMost    = 9 << 20
 )
 
 // app is an application that creates, overwrites and deletes objects in a

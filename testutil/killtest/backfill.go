@@ -28,7 +28,7 @@ type summary struct {
 }
 
 const (
-	rate     = 60 // operations of the application a second
+	rate     = 40 // operations of the application a second
 	aimEvery = 5  // one kill in so many waits for an upload to be under way
 )
 

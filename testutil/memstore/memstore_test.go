@@ -16,6 +16,8 @@ func TestConformance(t *testing.T) {
 		New:           func(*testing.T) store.Store { return Fresh() },
 		MultipartSize: small + 1,
 		Sizes:         []int64{small - 1, small, small + partSize, small + partSize + 1},
+		ListKeys:      2*listPage + 50,
+		BigSize:       4 << 20,
 	})
 }
 

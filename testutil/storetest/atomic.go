@@ -133,12 +133,12 @@ func atomicFault(t *T, fault Fault, n, at int64) {
 }
 
 func atomicWrongSum(t *T, n int64, which int) {
+	body := t.body(n)
+	sums := store.ChecksumsOf(body, store.Checksums{CRC64NVME: []byte{}, MD5: []byte{}})
+	wrong := []*[]byte{&sums.CRC32C, &sums.MD5, &sums.CRC64NVME}[which]
+	(*wrong)[1] ^= 0x10
+	alone := []store.Checksums{{CRC32C: *wrong}, {MD5: *wrong}, {CRC64NVME: *wrong}}[which]
 	t.targets(func(what, key string, cond store.Condition) {
-		body := t.body(n)
-		sums := store.ChecksumsOf(body, store.Checksums{CRC64NVME: []byte{}, MD5: []byte{}})
-		wrong := []*[]byte{&sums.CRC32C, &sums.MD5, &sums.CRC64NVME}[which]
-		(*wrong)[1] ^= 0x10
-		alone := []store.Checksums{{CRC32C: *wrong}, {MD5: *wrong}, {CRC64NVME: *wrong}}[which]
 		for _, sums := range []store.Checksums{sums, alone} {
 			c := &Faulty{Content: store.Bytes(body)} // one that the driver cannot look into
 			_, err := t.Store.Put(t.ctx, key, c, store.PutOptions{If: cond, Checksums: sums})
@@ -151,9 +151,9 @@ func atomicWrongSum(t *T, n int64, which int) {
 
 // atomicWrongSize: the checksums are right, for a body one byte shorter.
 func atomicWrongSize(t *T, n int64) {
+	body := t.body(n)
+	sums := store.ChecksumsOf(body[:n-1], store.Checksums{MD5: []byte{}})
 	t.targets(func(what, key string, cond store.Condition) {
-		body := t.body(n)
-		sums := store.ChecksumsOf(body[:n-1], store.Checksums{MD5: []byte{}})
 		_, err := t.Store.Put(t.ctx, key, store.Bytes(body), store.PutOptions{If: cond, Checksums: sums})
 		t.wantKind(what+" with the checksums of another length", err, store.Corrupt)
 	})

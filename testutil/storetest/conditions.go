@@ -141,8 +141,8 @@ func condAfterDelete(t *T) {
 
 func raceCases() []testCase {
 	return []testCase{
-		{"Race/PutIfAbsentSmall", func(t *T) { racePuts(t, 16, 5, 2000, false) }},
-		{"Race/PutIfMatchSmall", func(t *T) { racePuts(t, 16, 5, 2000, true) }},
+		{"Race/PutIfAbsentSmall", func(t *T) { racePuts(t, 16, 3, 2000, false) }},
+		{"Race/PutIfMatchSmall", func(t *T) { racePuts(t, 16, 3, 2000, true) }},
 		{"Race/PutIfAbsentLarge", func(t *T) { racePuts(t, 4, 2, t.MultipartSize, false) }},
 		{"Race/PutIfMatchLarge", func(t *T) { racePuts(t, 4, 2, t.MultipartSize, true) }},
 		{"Race/DeleteAgainstPut", raceDeleteAgainstPut},

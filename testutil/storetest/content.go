@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/crossfade-io/crossfade/store"
@@ -55,24 +56,43 @@ func (r *syntheticReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill writes the bytes of stream seed from offset off: SplitMix64 of the
-// index of each word.
+// noise is what all streams are cut from: making each word anew costs most of a
+// test's time under the race detector, copying costs little.
+var noise = sync.OnceValue(func() []byte {
+	b := make([]byte, 0, 64<<10)
+	for i := int64(0); len(b) < cap(b); i++ {
+		b = binary.LittleEndian.AppendUint64(b, splitMix(0, i))
+	}
+	return b
+})
+
+// blockSize divides a stream into blocks that begin with a word of their own,
+// which also says where in the noise the rest comes from: no two are alike.
+const blockSize = 1 << 10
+
+// fill writes the bytes of stream seed from offset off.
 func fill(p []byte, seed uint64, off int64) {
 	var word [8]byte
+	all := noise()
 	for len(p) > 0 {
-		z := seed + uint64(off/8+1)*0x9E3779B97F4A7C15
-		z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
-		z = (z ^ z>>27) * 0x94D049BB133111EB
-		z ^= z >> 31
-		if off%8 == 0 && len(p) >= 8 {
-			binary.LittleEndian.PutUint64(p, z)
-			p, off = p[8:], off+8
-			continue
+		z := splitMix(seed, off/blockSize)
+		in := off % blockSize
+		from := int64(z%uint64(len(all)-blockSize)) + in
+		n := copy(p, all[from:from+blockSize-in])
+		if in < int64(len(word)) {
+			binary.LittleEndian.PutUint64(word[:], z)
+			copy(p[:n], word[in:])
 		}
-		binary.LittleEndian.PutUint64(word[:], z)
-		n := copy(p, word[off%8:])
 		p, off = p[n:], off+int64(n)
 	}
+}
+
+// splitMix is the word at index i of SplitMix64 from seed.
+func splitMix(seed uint64, i int64) uint64 {
+	z := seed + uint64(i+1)*0x9E3779B97F4A7C15
+	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
+	z = (z ^ z>>27) * 0x94D049BB133111EB
+	return z ^ z>>31
 }
 
 // ErrBroken is what a Faulty content fails with.

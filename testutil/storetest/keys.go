@@ -107,8 +107,10 @@ func oddKey(t *T, k OddKey) {
 		held = append(held, key)
 	}
 	t.wantKeys(held...)
+	versions := map[string]store.Version{}
 	for _, key := range held {
 		h := t.wantObject(key, bodyFor(key))
+		versions[key] = h.Version
 		if d := attrsDiffer(h.Attrs, fullAttrs()); d != "" {
 			t.Errorf("%q lost %s", key, d)
 		}
@@ -120,8 +122,7 @@ func oddKey(t *T, k OddKey) {
 		}
 	}
 	for i, key := range held {
-		v := t.head(key).Version
-		if err := t.Store.Delete(t.ctx, key, store.IfMatch(v)); err != nil {
+		if err := t.Store.Delete(t.ctx, key, store.IfMatch(versions[key])); err != nil {
 			t.Errorf("Delete %q: %v", key, err)
 		}
 		t.wantAbsent(key)

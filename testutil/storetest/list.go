@@ -87,13 +87,21 @@ func (t *T) each(keys []string, f func(key string)) {
 	wg.Wait()
 }
 
-// listBounds tries every pair of bounds among keys, and others between them.
+// listBounds tries bounds that are keys, and others between them: each alone on
+// either side, with itself, and with some that are drawn.
 func listBounds(t *T) {
 	keys := []string{"a", "a-b", "a.b", "b/1", "b/2", "b/3", "b0", "c/d/e", "c/d/f", "c/e"}
 	t.putAll(keys)
 	bounds := append(slices.Clone(keys), "", "A", "a,", "a/", "b", "b/", "b/0", "b/2\x01", "b/22", "c/d", "c/d/", "c/d/ez", "zz")
 	for _, after := range bounds {
-		for _, until := range bounds {
+		untils := bounds
+		if after != "" {
+			untils = []string{"", after}
+			for range 3 {
+				untils = append(untils, bounds[t.rng.IntN(len(bounds))])
+			}
+		}
+		for _, until := range untils {
 			want := slices.DeleteFunc(slices.Clone(keys), func(k string) bool { return k <= after || until != "" && k > until })
 			if got := t.keys(store.ListOptions{After: after, Until: until}); !slices.Equal(got, want) {
 				t.Errorf("keys in (%q, %q] are %q, want %q", after, until, got, want)
@@ -156,9 +164,9 @@ func listStops(t *T) {
 // yielded or not; all others are, once, in order, without an error.
 func listConcurrentDeletes(t *T) {
 	var stay, gone []string
-	for i := range 150 {
-		stay = append(stay, fmt.Sprintf("d%d/%03d-stays", i/25, i))
-		gone = append(gone, fmt.Sprintf("d%d/%03d-goes", i/25, i), fmt.Sprintf("gone%d/x", i))
+	for i := range 80 {
+		stay = append(stay, fmt.Sprintf("d%d/%03d-stays", i/20, i))
+		gone = append(gone, fmt.Sprintf("d%d/%03d-goes", i/20, i), fmt.Sprintf("gone%d/x", i))
 	}
 	t.putAll(append(slices.Clone(stay), gone...))
 	t.during(func(during func()) {
@@ -175,9 +183,9 @@ func listConcurrentDeletes(t *T) {
 // listConcurrentPuts: likewise for keys that are overwritten or new.
 func listConcurrentPuts(t *T) {
 	var there, fresh []string
-	for i := range 100 {
-		there = append(there, fmt.Sprintf("d%d/%03d", i/25, i))
-		fresh = append(fresh, fmt.Sprintf("d%d/%03d-new", i/25, i), fmt.Sprintf("new%d/x", i))
+	for i := range 60 {
+		there = append(there, fmt.Sprintf("d%d/%03d", i/15, i))
+		fresh = append(fresh, fmt.Sprintf("d%d/%03d-new", i/15, i), fmt.Sprintf("new%d/x", i))
 	}
 	t.putAll(there)
 	all := append(slices.Clone(there), fresh...)

@@ -104,7 +104,7 @@ func pinListed(t *T) {
 // pinOpenReader: a body that is being read is that of one version to its end,
 // or the reader fails.
 func pinOpenReader(t *T) {
-	n := max(t.MultipartSize, 8<<20)
+	n := max(t.MultipartSize, 2<<20)
 	one := t.body(n)
 	t.put("k", store.Bytes(one), store.PutOptions{})
 	r, err := t.Store.Open(t.ctx, "k", store.ReadOptions{})
@@ -131,8 +131,11 @@ func pinOpenReader(t *T) {
 // gets without an error is whole, and belongs to the version and attributes
 // that it is told.
 func pinUnderOverwrite(t *T) {
-	const writes, readers, size = 40, 4, 300_000
-	bodyOf := func(i int) []byte { return Synthetic{Seed: uint64(i), Length: size + int64(i)}.Bytes() }
+	const writes, readers, size = 20, 4, 300_000
+	var bodies [writes + 1][]byte
+	for i := range bodies {
+		bodies[i] = t.body(size + int64(i))
+	}
 	optsOf := func(i int) store.PutOptions {
 		return store.PutOptions{Attrs: store.Attrs{ContentType: fmt.Sprintf("x-write/%d", i), Metadata: map[string]string{"write": fmt.Sprint(i)}}}
 	}
@@ -146,7 +149,7 @@ func pinUnderOverwrite(t *T) {
 		}
 		seen[v] = i
 	}
-	record(0, t.put("k", store.Bytes(bodyOf(0)), optsOf(0)).Version)
+	record(0, t.put("k", store.Bytes(bodies[0]), optsOf(0)).Version)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	var whole sync.Map
@@ -166,7 +169,7 @@ func pinUnderOverwrite(t *T) {
 					continue
 				}
 				i := len(got) - size
-				if i < 0 || i > writes || !bytes.Equal(got, bodyOf(i)) {
+				if i < 0 || i > writes || !bytes.Equal(got, bodies[i]) {
 					t.Errorf("reading while it is overwritten: %d bytes that nobody wrote", len(got))
 					continue
 				}
@@ -190,7 +193,7 @@ func pinUnderOverwrite(t *T) {
 	var err error
 	for i := 1; i <= writes && err == nil; i++ {
 		var o *store.Object
-		if o, err = t.Store.Put(t.ctx, "k", store.Bytes(bodyOf(i)), optsOf(i)); err == nil {
+		if o, err = t.Store.Put(t.ctx, "k", store.Bytes(bodies[i]), optsOf(i)); err == nil {
 			record(i, o.Version)
 		}
 	}
