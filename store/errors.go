@@ -63,7 +63,9 @@ func (e *Error) Error() string {
 	b.WriteByte(' ')
 	b.WriteString(e.Store)
 	if e.Key != "" {
-		b.WriteByte('/')
+		if e.Store != "" {
+			b.WriteByte('/')
+		}
 		b.WriteString(printable(e.Key))
 	}
 	b.WriteString(": ")
