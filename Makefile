@@ -86,8 +86,8 @@ vulncheck: $(TOOLBIN)/govulncheck ## Look for known vulnerabilities in what the 
 	@testutil/tools/vuln/check.sh $(TOOLBIN)/govulncheck
 
 .PHONY: soak
-soak: ## Random schedules of Sync for SOAKTIME, and every order of two Syncs and two changes
-	CROSSFADE_SOAK='$(SOAKTIME)' $(GO) test -count=1 -timeout 0 -v -run '^(TestSoak|TestEveryInterleaving)$$' $(TESTFLAGS) ./testutil/model | \
+soak: ## Random schedules of Sync and of turns for SOAKTIME each, and every order of small ones
+	CROSSFADE_SOAK='$(SOAKTIME)' $(GO) test -count=1 -timeout 0 -v -run '^(TestSoak|TestEveryInterleaving|TestPositions)$$' $(TESTFLAGS) ./testutil/model/... | \
 		{ grep -Ev '^ *=== (RUN|PAUSE|CONT)' || true; }
 
 ##@ Real servers

@@ -60,6 +60,19 @@ func (p *pairing) look(ctx context.Context, key string) (l looked) {
 	return l
 }
 
+// look does not take a key for equal as long as a Sync would replace what is on
+// the other side by its like: an invocation that is about to do that could still
+// do it after the switch, for its condition would hold.
+func (c *comparer) look(ctx context.Context, key string) looked {
+	l := c.pairing.look(ctx, key)
+	if l.class == backfill.Equal && l.from != nil && !c.onlyLook {
+		if d := replicate.Plan(l.from, l.to, replicate.Ends{Source: c.fromID, Target: c.toID}, c.policy); d.Action != replicate.Skip {
+			l.class, l.reason = backfill.Different, d.Reason
+		}
+	}
+	return l
+}
+
 const (
 	// mendTries is how often a key is synced until it counts as not equal, and
 	// mendPause the time after the first that did not help; it doubles.

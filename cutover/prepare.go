@@ -85,7 +85,12 @@ func (r *run) ready(ctx context.Context, s control.State, begun time.Time) error
 		return fmt.Errorf("a backfill of %s began at the same time: wait for its end, or stop it", open[0].Operator)
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.compare(gctx) })
+	var compared time.Time
+	g.Go(func() error {
+		err := r.compare(gctx)
+		compared = r.o.Now()
+		return err
+	})
 	g.Go(func() error {
 		defer r.rec.phase("wait")("")
 		return wait(gctx, longest)
@@ -97,7 +102,11 @@ func (r *run) ready(ctx context.Context, s control.State, begun time.Time) error
 	if err := r.liftOther(ctx); err != nil {
 		return err
 	}
-	return r.lagNow(ctx)
+	if err := r.lagNow(ctx); err != nil {
+		return err
+	}
+	// What the comparison has mended is in nobody's journal either.
+	return r.o.Sleep(ctx, max(0, clockStep-r.o.Now().Sub(compared)))
 }
 
 // sweepFirst makes the sweep that the last change of the authority still lacks:

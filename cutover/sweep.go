@@ -96,10 +96,9 @@ func (e *Engine) newSweeper(ctx context.Context, s control.State) (*sweeper, err
 		return nil, fmt.Errorf("the migration is %s, and there is no change of the authority to look after", s.Phase)
 	}
 	was := t.To.Other()
-	_, unique := store.As[store.UniqueVersions](e.end(t.To))
 	w := &sweeper{
 		Engine: e, epoch: s.Epoch, old: e.end(was), auth: e.end(t.To), settle: e.m.Cutover.MaxLag,
-		facts: sweepFacts{turn: *t, oldID: e.id(was), authID: e.id(t.To), deletes: e.m.Deletes, unique: unique},
+		facts: sweepFacts{turn: *t, oldID: e.id(was), authID: e.id(t.To), deletes: e.m.Deletes},
 	}
 	var err error
 	if w.filter, err = backfill.NewFilter(e.m.Include, e.m.Exclude); err != nil {

@@ -18,7 +18,7 @@ const (
 	sweepKeepLate            // the old side's object is kept for resolve: it was written late
 	sweepKeepUntold          // the same: it was written in time, and no event told of it
 	sweepKeepDelete          // that it was deleted on the old side is kept for resolve
-	sweepRestore             // the old side's copy of the application's own replaces a straggler's
+	sweepRestore             // the old side's object replaces a straggler's
 	sweepRemove              // a straggler's copy is deleted
 	sweepKeepRemove          // the old side's object is kept, and the straggler's copy deleted
 )
@@ -30,7 +30,6 @@ type sweepFacts struct {
 	authID string // of the one that is
 
 	deletes bool // the migration carries deletions
-	unique  bool // versions on the authority never recur
 }
 
 // sweepSeen is what the freeze has seen of a key.
@@ -86,19 +85,18 @@ func judgeSweep(old, auth *store.Object, seen sweepSeen, f sweepFacts) (sweepAct
 	}
 }
 
-// judgeStraggler decides about a copy that was written after the turn.
+// judgeStraggler decides about a copy that was written after the turn. Its stamp
+// says whether it was put where nothing was.
 func judgeStraggler(old, auth *store.Object, seen sweepSeen, f sweepFacts) (sweepAct, string) {
+	if stamp, _ := replicate.CopiedFrom(auth, f.oldID); !stamp.Created {
+		return judgeReplacement(old, auth, seen, f)
+	}
 	const removed = "an old copy came back after the application had deleted it"
 	switch {
 	case old == nil:
 		return sweepRemove, removed
 	case f.carriedBack(old) && !seconds(old.ModTime).Before(seconds(f.turn.Cut)):
-		// The application has written the key since. Where versions never recur
-		// nothing can have overwritten that: it was deleted again.
-		if f.unique {
-			return sweepRemove, removed
-		}
-		return sweepRestore, "an old copy overwrote what the application wrote"
+		return sweepRemove, removed // the application has written the key since, and deleted it again
 	case f.carriedBack(old) || f.beforeComparison(old) || seen.old:
 		// As far as can be told it was deleted by the application, and the other
 		// direction took the straggler's copy for the object that was there.
@@ -107,6 +105,27 @@ func judgeStraggler(old, auth *store.Object, seen sweepSeen, f sweepFacts) (swee
 		return sweepCount, "its event came late, and was carried"
 	case !seconds(old.ModTime).Before(seconds(f.turn.Cut)):
 		return sweepKeepRemove, removed
+	default:
+		return sweepKeepUntold, "no event told of it, and the authority has an older copy"
+	}
+}
+
+// judgeReplacement decides about a copy that was written after the turn in the
+// place of another object, which had the version of one from before: so it does
+// only where versions recur with the bytes. It is not deleted, for there was
+// something.
+func judgeReplacement(old, auth *store.Object, seen sweepSeen, f sweepFacts) (sweepAct, string) {
+	switch {
+	case old == nil && !f.deletes:
+		return sweepLeave, "deletes are off"
+	case old == nil:
+		return sweepKeepDelete, "deleted on the old side, and no event told of it"
+	case f.carriedBack(old) || f.beforeComparison(old) || seen.old:
+		return sweepRestore, "an old copy was written over what was there"
+	case isCopy(auth, old, f.oldID):
+		return sweepCount, "its event came late, and was carried"
+	case !seconds(old.ModTime).Before(seconds(f.turn.Cut)):
+		return sweepKeepLate, "written late"
 	default:
 		return sweepKeepUntold, "no event told of it, and the authority has an older copy"
 	}

@@ -28,10 +28,10 @@ const (
 
 func at(sec int) time.Time { return time.Unix(int64(sec), 0) }
 
-func testFacts(unique bool) sweepFacts {
+func testFacts() sweepFacts {
 	return sweepFacts{
 		turn:  control.Turn{Run: "run1", To: control.Target, Since: at(begun), Cut: at(cut), Born: at(born)},
-		oldID: oldName, authID: authName, deletes: true, unique: unique,
+		oldID: oldName, authID: authName, deletes: true,
 	}
 }
 
@@ -39,13 +39,21 @@ func object(version string, sec int) *store.Object {
 	return &store.Object{Key: "k", Size: 1, Version: store.Version(version), ModTime: at(sec), Checksums: store.ChecksumsOf([]byte(version[:1]), store.Checksums{})}
 }
 
-// copyOf is a copy of o, made by the direction that reads the side from.
+// copyOf is a copy of o, made by the direction that reads the side from where
+// nothing was.
 func copyOf(o *store.Object, from string, version string, sec int) *store.Object {
+	return stamped(o, from, version, sec, true)
+}
+
+// replacing is a straggler's copy of o over something.
+func replacing(o *store.Object) *store.Object { return stamped(o, oldName, "x1", latter, false) }
+
+func stamped(o *store.Object, from string, version string, sec int, created bool) *store.Object {
 	stamp, err := stampOfK()
 	if err != nil {
 		panic(err)
 	}
-	stamp.From, stamp.Version, stamp.ModTime, stamp.Sums = from, o.Version, o.ModTime, o.Checksums
+	stamp.From, stamp.Version, stamp.ModTime, stamp.Sums, stamp.Created = from, o.Version, o.ModTime, o.Checksums, created
 	c := *o
 	c.Version, c.ModTime = store.Version(version), at(sec)
 	c.Metadata = map[string]string{replicate.StampName: stamp.String()}
@@ -65,61 +73,61 @@ func TestJudgeSweep(t *testing.T) {
 		old, auth *store.Object
 		seen      sweepSeen
 		want      sweepAct
-		recurs    sweepAct // where versions recur, if it is another
 	}{
-		{"on neither side", none, none, sweepSeen{}, sweepLeave, 0},
-		{"compared and copied", original, copyOf(original, oldName, "x1", longAgo), sweepSeen{}, sweepLeave, 0},
-		{"compared and overwritten by the application", original, object("z9", latter), sweepSeen{}, sweepLeave, 0},
-		{"compared and deleted by the application", original, none, sweepSeen{}, sweepLeave, 0},
-		{"new from the application", none, object("z9", latter), sweepSeen{}, sweepLeave, 0},
-		{"carried back", back, object("d4", latter), sweepSeen{}, sweepLeave, 0},
-		{"carried back, deleted by the application", back, none, sweepSeen{}, sweepLeave, 0},
+		{"on neither side", none, none, sweepSeen{}, sweepLeave},
+		{"compared and copied", original, copyOf(original, oldName, "x1", longAgo), sweepSeen{}, sweepLeave},
+		{"compared and overwritten by the application", original, object("z9", latter), sweepSeen{}, sweepLeave},
+		{"compared and deleted by the application", original, none, sweepSeen{}, sweepLeave},
+		{"new from the application", none, object("z9", latter), sweepSeen{}, sweepLeave},
+		{"carried back", back, object("d4", latter), sweepSeen{}, sweepLeave},
+		{"carried back, deleted by the application", back, none, sweepSeen{}, sweepLeave},
 
-		{"changed and carried", newer, copyOf(newer, oldName, "x1", changed+1), sweepSeen{}, sweepLeave, 0},
-		{"changed, carried and compared", newer, copyOf(newer, oldName, "x1", changed+1), sweepSeen{old: true, auth: true, known: true}, sweepLeave, 0},
-		{"changed, compared, then overwritten", newer, object("z9", latter), sweepSeen{old: true, known: true}, sweepLeave, 0},
-		{"changed, compared, then deleted", newer, none, sweepSeen{old: true, known: true}, sweepLeave, 0},
-		{"synced in the freeze", newer, copyOf(newer, oldName, "x1", latter), sweepSeen{old: true, auth: true, known: true}, sweepLeave, 0},
+		{"changed and carried", newer, copyOf(newer, oldName, "x1", changed+1), sweepSeen{}, sweepLeave},
+		{"changed, carried and compared", newer, copyOf(newer, oldName, "x1", changed+1), sweepSeen{old: true, auth: true, known: true}, sweepLeave},
+		{"changed, compared, then overwritten", newer, object("z9", latter), sweepSeen{old: true, known: true}, sweepLeave},
+		{"changed, compared, then deleted", newer, none, sweepSeen{old: true, known: true}, sweepLeave},
+		{"synced in the freeze", newer, copyOf(newer, oldName, "x1", latter), sweepSeen{old: true, auth: true, known: true}, sweepLeave},
 
-		{"its event was dropped", newer, none, sweepSeen{}, sweepPut, 0},
-		{"its event was dropped after it was seen gone", newer, none, sweepSeen{known: true, absent: true}, sweepPut, 0},
-		{"its event was dropped, then the application deleted an older one", newer, none, sweepSeen{known: true}, sweepLeave, 0},
-		{"its event was dropped, the authority has an older copy", newer, copyOf(original, oldName, "x1", longAgo), sweepSeen{}, sweepKeepUntold, 0},
-		{"its event was dropped, then the application wrote", newer, object("z9", latter), sweepSeen{}, sweepLeave, 0},
-		{"its event was dropped, the same is there", newer, object("b3", latter), sweepSeen{}, sweepLeave, 0},
-		{"in the second of the cut", object("b2", cut), none, sweepSeen{}, sweepKeepLate, 0},
+		{"its event was dropped", newer, none, sweepSeen{}, sweepPut},
+		{"its event was dropped after it was seen gone", newer, none, sweepSeen{known: true, absent: true}, sweepPut},
+		{"its event was dropped, then the application deleted an older one", newer, none, sweepSeen{known: true}, sweepLeave},
+		{"its event was dropped, the authority has an older copy", newer, copyOf(original, oldName, "x1", longAgo), sweepSeen{}, sweepKeepUntold},
+		{"its event was dropped, then the application wrote", newer, object("z9", latter), sweepSeen{}, sweepLeave},
+		{"its event was dropped, the same is there", newer, object("b3", latter), sweepSeen{}, sweepLeave},
+		{"in the second of the cut", object("b2", cut), none, sweepSeen{}, sweepKeepLate},
 
-		{"written late", lateWrite, none, sweepSeen{}, sweepKeepLate, 0},
-		{"written late over a copied one", lateWrite, copyOf(original, oldName, "x1", longAgo), sweepSeen{known: true}, sweepKeepLate, 0},
-		{"written late, the application wrote too", lateWrite, object("z9", latter), sweepSeen{}, sweepKeepLate, 0},
+		{"written late", lateWrite, none, sweepSeen{}, sweepKeepLate},
+		{"written late over a copied one", lateWrite, copyOf(original, oldName, "x1", longAgo), sweepSeen{known: true}, sweepKeepLate},
+		{"written late, the application wrote too", lateWrite, object("z9", latter), sweepSeen{}, sweepKeepLate},
 
-		{"its delete was dropped", none, copyOf(original, oldName, "x1", longAgo), sweepSeen{}, sweepKeepDelete, 0},
-		{"deleted late", none, copyOf(original, oldName, "x1", latter), sweepSeen{auth: true, known: true}, sweepKeepDelete, 0},
+		{"its delete was dropped", none, copyOf(original, oldName, "x1", longAgo), sweepSeen{}, sweepKeepDelete},
+		{"deleted late", none, copyOf(original, oldName, "x1", latter), sweepSeen{auth: true, known: true}, sweepKeepDelete},
 
-		{"a straggler after a delete that was carried", none, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepRemove, 0},
-		{"a straggler before the delete was carried", original, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepRemove, 0},
-		{"a straggler with an older object", newer, copyOf(original, oldName, "x1", latter), sweepSeen{old: true, known: true}, sweepKeepRemove, 0},
-		{"a straggler after a write and a delete", back, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepRemove, sweepRestore},
-		{"a straggler, and a copy of an earlier time", stale, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepRemove, 0},
-		{"a straggler, and a late write", lateWrite, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepRemove, 0},
-		{"an event that came late", newer, copyOf(newer, oldName, "x1", latter), sweepSeen{}, sweepCount, 0},
-		{"an event that came late, of the version before", newer, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepUntold, 0},
-		{"a straggler in the second of the turn", none, copyOf(original, oldName, "x1", born), sweepSeen{}, sweepRemove, 0},
+		{"a straggler after a delete that was carried", none, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepRemove},
+		{"a straggler before the delete was carried", original, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepRemove},
+		{"a straggler with an older object", newer, copyOf(original, oldName, "x1", latter), sweepSeen{old: true, known: true}, sweepKeepRemove},
+		{"a straggler after a write and a delete", back, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepRemove},
+		{"a straggler, and a copy of an earlier time", stale, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepRemove},
+		{"a straggler, and a late write", lateWrite, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepRemove},
+		{"an event that came late", newer, copyOf(newer, oldName, "x1", latter), sweepSeen{}, sweepCount},
+		{"an event that came late, of the version before", newer, copyOf(original, oldName, "x1", latter), sweepSeen{}, sweepKeepUntold},
+		{"a straggler over what the application wrote", back, replacing(original), sweepSeen{}, sweepRestore},
+		{"a straggler over what was compared", original, replacing(original), sweepSeen{known: true}, sweepRestore},
+		{"a straggler with an older object over what was compared", newer, replacing(original), sweepSeen{old: true, known: true}, sweepRestore},
+		{"a straggler over what was compared, and a late write", lateWrite, replacing(original), sweepSeen{known: true}, sweepKeepLate},
+		{"a straggler over what was compared, and a late delete", none, replacing(original), sweepSeen{known: true}, sweepKeepDelete},
+		{"an event that came late, over an older copy", newer, replacing(newer), sweepSeen{}, sweepCount},
+		{"an event that came late, of the version before, over an older copy", newer, replacing(original), sweepSeen{}, sweepKeepUntold},
+		{"a straggler in the second of the turn", none, copyOf(original, oldName, "x1", born), sweepSeen{}, sweepRemove},
 	} {
-		for _, unique := range []bool{true, false} {
-			want := c.want
-			if !unique && c.recurs != 0 {
-				want = c.recurs
-			}
-			if got, why := judgeSweep(c.old, c.auth, c.seen, testFacts(unique)); got != want || why == "" {
-				t.Errorf("%s (unique %v): %d (%s), want %d", c.name, unique, got, why, want)
-			}
+		if got, why := judgeSweep(c.old, c.auth, c.seen, testFacts()); got != c.want || why == "" {
+			t.Errorf("%s: %d (%s), want %d", c.name, got, why, c.want)
 		}
 	}
 	// What the application has done to a copy makes it its own.
 	edited := copyOf(original, oldName, "x1", latter)
 	edited.CacheControl = "no-store"
-	if got, why := judgeSweep(nil, edited, sweepSeen{}, testFacts(true)); got != sweepLeave {
+	if got, why := judgeSweep(nil, edited, sweepSeen{}, testFacts()); got != sweepLeave {
 		t.Errorf("a copy with other attributes: %d (%s)", got, why)
 	}
 	// A store whose times do not tell of changed attributes.
@@ -128,7 +136,7 @@ func TestJudgeSweep(t *testing.T) {
 	for auth, want := range map[*store.Object]sweepAct{
 		copyOf(original, oldName, "x1", longAgo): sweepKeepUntold, object("z9", latter): sweepLeave, nil: sweepLeave,
 	} {
-		if got, why := judgeSweep(&touched, auth, sweepSeen{}, testFacts(true)); got != want {
+		if got, why := judgeSweep(&touched, auth, sweepSeen{}, testFacts()); got != want {
 			t.Errorf("attributes that were changed: %d (%s), want %d", got, why, want)
 		}
 	}
@@ -138,10 +146,10 @@ func TestJudgeSweep(t *testing.T) {
 	moved.Version = "a3"
 	copied := copyOf(original, oldName, "x1", longAgo)
 	copied.Checksums = store.Checksums{MD5: make([]byte, 16)}
-	if got, why := judgeSweep(&moved, copied, sweepSeen{}, testFacts(true)); got != sweepLeave {
+	if got, why := judgeSweep(&moved, copied, sweepSeen{}, testFacts()); got != sweepLeave {
 		t.Errorf("another version of the same: %d (%s)", got, why)
 	}
-	f := testFacts(true)
+	f := testFacts()
 	f.deletes = false
 	if got, why := judgeSweep(nil, copyOf(original, oldName, "x1", longAgo), sweepSeen{}, f); got != sweepLeave {
 		t.Errorf("deletes are off: %d (%s)", got, why)
@@ -155,7 +163,7 @@ func anyObject(t *rapid.T, name string) *store.Object {
 	case 0:
 		return nil
 	case 1, 2:
-		o = copyOf(o, oldName, "x"+string(o.Version), rapid.SampledFrom([]int{longAgo, changed, cut, latter}).Draw(t, name+" copied"))
+		o = stamped(o, oldName, "x"+string(o.Version), rapid.SampledFrom([]int{longAgo, changed, cut, latter}).Draw(t, name+" copied"), rapid.Bool().Draw(t, name+" created"))
 	case 3:
 		o = copyOf(o, authName, "y"+string(o.Version), rapid.SampledFrom([]int{longAgo, changed, cut, latter}).Draw(t, name+" copied"))
 	}
@@ -180,7 +188,7 @@ func anySeen(t *rapid.T, old, auth *store.Object) sweepSeen {
 func TestJudgeSweepNeverHarms(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		f := testFacts(rapid.Bool().Draw(t, "unique"))
+		f := testFacts()
 		old, auth := anyObject(t, "old"), anyObject(t, "auth")
 		seen := anySeen(t, old, auth)
 		act, why := judgeSweep(old, auth, seen, f)
@@ -194,8 +202,10 @@ func TestJudgeSweepNeverHarms(t *testing.T) {
 			t.Fatalf("puts %v over %v (%s)", old, auth, why)
 		case undo && !straggler:
 			t.Fatalf("touches what is no straggler's: %v (%s)", auth, why)
-		case act == sweepRestore && (old == nil || !f.carriedBack(old)):
-			t.Fatalf("restores what is not the application's: %v (%s)", old, why)
+		case act == sweepRestore && (old == nil || created(auth)):
+			t.Fatalf("restores %v over what came back: %v (%s)", old, auth, why)
+		case (act == sweepRemove || act == sweepKeepRemove) && !created(auth):
+			t.Fatalf("removes what replaced something: %v (%s)", auth, why)
 		case keep && act != sweepKeepDelete && old == nil, act == sweepKeepDelete && old != nil:
 			t.Fatalf("keeps nothing: %v (%s)", old, why)
 		case act == sweepRemove && old != nil && !f.carriedBack(old):
@@ -214,6 +224,11 @@ func TestJudgeSweepNeverHarms(t *testing.T) {
 			}
 		}
 	})
+}
+
+func created(o *store.Object) bool {
+	stamp, _ := replicate.CopiedFrom(o, oldName)
+	return stamp.Created
 }
 
 func listedAs(o *store.Object, partial bool) *store.Object {

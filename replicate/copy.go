@@ -47,8 +47,10 @@ func (s *syncing) copy(ctx context.Context, src, dst *store.Object, body *store.
 		s.readErr = &store.Error{Op: "read", Store: strings.TrimSuffix(s.ends.Source, "/"), Key: s.key, Kind: kind, Err: err}
 		return nil, s.readErr
 	}
+	stamp := newStamp(s.ends.Source, src, sums)
+	stamp.Created = cond.Absent
 	put, err := s.dst.Put(ctx, s.key, store.Bytes(data), store.PutOptions{
-		If: cond, Attrs: carried(src.Attrs, newStamp(s.ends.Source, src, sums)), Checksums: sums,
+		If: cond, Attrs: carried(src.Attrs, stamp), Checksums: sums,
 	})
 	if err != nil {
 		return nil, err
@@ -76,8 +78,10 @@ func readWhole(r *store.Reader, data []byte) (store.Checksums, error) {
 // at once, in bounded memory.
 func (s *syncing) copyLarge(ctx context.Context, src *store.Object, cond store.Condition) error {
 	content := &pinned{src: s.src, object: src}
+	stamp := newStamp(s.ends.Source, src, src.Checksums)
+	stamp.Created = cond.Absent
 	put, err := s.dst.Put(ctx, s.key, content, store.PutOptions{
-		If: cond, Attrs: carried(src.Attrs, newStamp(s.ends.Source, src, src.Checksums)), Checksums: src.Checksums.Cheapest(),
+		If: cond, Attrs: carried(src.Attrs, stamp), Checksums: src.Checksums.Cheapest(),
 	})
 	if err != nil {
 		if ctx.Err() == nil {

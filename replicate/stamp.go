@@ -19,7 +19,7 @@ const StampName = "crossfade"
 // Stamp says which version of which source object a copy is. It is stored as
 // one line of ASCII, so that every cloud carries it and people can read it:
 //
-//	v1 from=s3://bucket/prefix/ key=9f86d081884c7d65 ver=… time=… size=… attrs=… crc32c=…
+//	v1 from=s3://bucket/prefix/ key=9f86d081884c7d65 ver=… time=… size=… attrs=… crc32c=… new=1
 //
 // S3 allows 2 KB for all user metadata, so the key is a digest: it is the
 // object's own name, and the digest serves to notice a stamp that was copied
@@ -32,6 +32,10 @@ type Stamp struct {
 	Size    int64     // bytes
 	Attrs   string    // digest of the attributes as carried, 16 hex digits
 	Sums    store.Checksums
+
+	// Created says that there was nothing where the copy was put, and that the
+	// store made sure of it.
+	Created bool
 }
 
 // newStamp describes src, whose bytes have the checksums sums, as far as known.
@@ -62,6 +66,9 @@ func (s Stamp) String() string {
 	case s.Sums.CRC64NVME != nil:
 		b.WriteString(" crc64nvme=" + hex.EncodeToString(s.Sums.CRC64NVME))
 	}
+	if s.Created {
+		b.WriteString(" new=1")
+	}
 	return b.String()
 }
 
@@ -84,7 +91,7 @@ func ParseStamp(text string) (Stamp, error) {
 		}
 		fields[name] = v
 	}
-	s := Stamp{From: fields["from"], KeyHash: fields["key"], Version: store.Version(fields["ver"]), Attrs: fields["attrs"]}
+	s := Stamp{From: fields["from"], KeyHash: fields["key"], Version: store.Version(fields["ver"]), Attrs: fields["attrs"], Created: fields["new"] == "1"}
 	if s.From == "" || len(s.KeyHash) != 16 || s.Version == "" || len(s.Attrs) != 16 {
 		return Stamp{}, errors.New("stamp: from, key, ver or attrs is missing")
 	}

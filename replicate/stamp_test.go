@@ -19,6 +19,7 @@ func drawStamp(t *rapid.T) Stamp {
 		ModTime: time.UnixMilli(rapid.Int64Range(-1<<40, 1<<42).Draw(t, "time")).UTC(),
 		Size:    rapid.Int64Min(0).Draw(t, "size"),
 		Attrs:   attrsDigest(store.Attrs{ContentType: rapid.String().Draw(t, "type")}),
+		Created: rapid.Bool().Draw(t, "created"),
 	}
 	bytesN := func(n int) []byte { return rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, "sum") }
 	switch rapid.IntRange(0, 3).Draw(t, "checksum") {

@@ -93,7 +93,7 @@ var mutants = []mutant{
 	},
 	{
 		"foreign objects are deleted", "plan.go",
-		"	case !ours && policy.Foreign != OverwriteForeign:", "	case !ours && policy.Foreign > OverwriteForeign:", "6",
+		"	case !ours && !policy.replaces(dst):", "	case !ours && policy.Foreign > OverwriteForeign:", "6",
 	},
 	{
 		"a foreign object is known by its stamp only", "stamp.go",
@@ -134,7 +134,7 @@ var mutants = []mutant{
 	},
 	{
 		"echoes are copied back", "plan.go",
-		"	case isEcho(src, ends):", "	case isEcho(src, ends) && src == nil:", "7",
+		"	case isEcho(src, ends, policy):", "	case isEcho(src, ends, policy) && src == nil:", "7",
 	},
 }
 

@@ -2,24 +2,32 @@ package model
 
 import "math/rand/v2"
 
-// seeded makes choices at random, and records them.
-type seeded struct {
+// Seeded makes choices at random, and records them.
+type Seeded struct {
 	rng  *rand.Rand
-	made []int
+	Made []int
 }
 
-func (s *seeded) Choose(n int) int {
+// NewSeeded returns the Chooser of a seed.
+func NewSeeded(seed uint64) *Seeded { return &Seeded{rng: rand.New(rand.NewPCG(seed, 0))} }
+
+// Choose is a Chooser's.
+func (s *Seeded) Choose(n int) int {
 	c := s.rng.IntN(n)
-	s.made = append(s.made, c)
+	s.Made = append(s.Made, c)
 	return c
 }
 
-// given repeats recorded choices, and then takes the calmest.
-type given struct {
+// Given repeats recorded choices, and then takes the calmest.
+type Given struct {
 	rest []int
 }
 
-func (g *given) Choose(n int) int {
+// NewGiven returns the Chooser that repeats choices.
+func NewGiven(choices []int) *Given { return &Given{choices} }
+
+// Choose is a Chooser's.
+func (g *Given) Choose(n int) int {
 	if len(g.rest) == 0 {
 		return 0
 	}
@@ -31,27 +39,39 @@ func (g *given) Choose(n int) int {
 // RunSeed runs the schedule of a seed. The choices that made it are returned
 // too, for Shrink.
 func RunSeed(seed uint64) (*World, []int) {
-	c := &seeded{rng: rand.New(rand.NewPCG(seed, 0))}
+	c := NewSeeded(seed)
 	w := Run(Draw(c), c)
-	return w, c.made
+	return w, c.Made
 }
 
 func replay(choices []int) *World {
-	c := &given{choices}
+	c := NewGiven(choices)
 	return Run(Draw(c), c)
 }
 
 // Shrink looks for fewer and smaller choices that still break an invariant, and
-// returns the run they make. It tries each neighbourhood once: good enough to
-// read.
+// returns the run they make.
 func Shrink(choices []int) *World {
 	best := replay(choices)
-	try := func(candidate []int) bool {
+	Minimize(choices, func(candidate []int) bool {
 		w := replay(candidate)
 		if w.broken == "" {
 			return false
 		}
-		best, choices = w, candidate
+		best = w
+		return true
+	})
+	return best
+}
+
+// Minimize looks for fewer and smaller choices that are still bad, and returns
+// them. It tries each neighbourhood once: good enough to read.
+func Minimize(choices []int, bad func([]int) bool) []int {
+	try := func(candidate []int) bool {
+		if !bad(candidate) {
+			return false
+		}
+		choices = candidate
 		return true
 	}
 	for size := len(choices) / 2; size > 0; size /= 2 {
@@ -70,5 +90,5 @@ func Shrink(choices []int) *World {
 			}
 		}
 	}
-	return best
+	return choices
 }
