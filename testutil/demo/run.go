@@ -10,6 +10,7 @@ import (
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/demoapp"
 )
 
 const (
@@ -118,11 +119,15 @@ func (d *Demo) deploy(ctx context.Context) (*cloudsim.Delivery, func(), error) {
 
 // runApp lets the application go on with e; leave stops it and waits until
 // nothing of it is in flight, and may be called again.
-func (d *Demo) runApp(ctx context.Context, e *end, check bool) (leave func()) {
+func (d *Demo) runApp(ctx context.Context, e *end, moved bool) (leave func()) {
+	sides := demoapp.NewSides(e.app, nil, nil)
+	if moved {
+		sides = demoapp.Moved(e.app)
+	}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		d.app.Run(ctx, e.app, stop, check)
+		d.app.Run(ctx, sides, stop)
 	}()
 	return sync.OnceFunc(func() {
 		close(stop)
@@ -177,6 +182,7 @@ func (d *Demo) compare(ctx context.Context, res *Result) error {
 	if err != nil {
 		return fmt.Errorf("comparing: %w", err)
 	}
+	found.Merge(d.app.Checked())
 	res.Compared = len(keys)
 	res.judge(found)
 	return nil

@@ -19,6 +19,10 @@ type Options struct {
 	// more, deleting what is absent is a success, for it may be an own earlier try's.
 	Attempts int
 
+	// Busy, if not nil, is asked before each operation: while it says yes, the
+	// application waits. So on a slow machine it is slow, and nothing piles up.
+	Busy func() bool
+
 	// Accepted, if not nil, is called for every operation that succeeded.
 	Accepted func(op Op, at time.Time)
 }
@@ -31,7 +35,7 @@ type App struct {
 
 	mu       sync.Mutex
 	findings Findings
-	checked  map[string]bool
+	checked  map[string]int // by key: after how many moves it was looked at last
 }
 
 // NewApp returns an application that has done nothing yet.
@@ -48,7 +52,7 @@ func NewApp(plan *Plan, opts Options) *App {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &App{Plan: plan, Record: NewRecord(), opts: opts, findings: Findings{}}
+	return &App{Plan: plan, Record: NewRecord(), opts: opts, findings: Findings{}, checked: map[string]int{}}
 }
 
 // Seed stores the plan's initial objects. An error ends it.
@@ -81,29 +85,18 @@ feed:
 }
 
 // Run goes on with the plan at the configured rate until stop is closed or ctx
-// is done, and returns when nothing is in flight any more. With check, an
-// object that was written before this call is read before the application
-// changes it for the first time, and judged: afterwards it would be too late.
-func (a *App) Run(ctx context.Context, c Client, stop <-chan struct{}, check bool) {
-	a.mu.Lock()
-	a.checked = nil
-	if check {
-		a.checked = map[string]bool{}
-	}
-	a.mu.Unlock()
+// is done, and returns when nothing is in flight any more. It writes to whatever
+// side sides says. Each time it has moved, an object that it wrote before is read
+// before it changes it for the first time, and judged: afterwards it would be too
+// late.
+func (a *App) Run(ctx context.Context, sides *Sides, stop <-chan struct{}) {
 	queues := make([]chan Op, a.opts.Workers)
 	var wg sync.WaitGroup
 	for i := range queues {
 		queues[i] = make(chan Op, 32)
 		wg.Go(func() {
 			for op := range queues[i] {
-				if ctx.Err() != nil {
-					continue // never begun, so not in the record
-				}
-				if check {
-					a.check(ctx, c, op.Key)
-				}
-				a.do(ctx, c, op) //nolint:errcheck // it is in the record
+				a.step(ctx, sides, op)
 			}
 		})
 	}
@@ -114,10 +107,32 @@ func (a *App) Run(ctx context.Context, c Client, stop <-chan struct{}, check boo
 	wg.Wait()
 }
 
+// step does one operation on the side that is the right one when it begins. One
+// that never begins is not in the record.
+func (a *App) step(ctx context.Context, sides *Sides, op Op) {
+	if ctx.Err() != nil {
+		return
+	}
+	t, err := sides.begin(ctx)
+	if err != nil {
+		return
+	}
+	defer sides.end()
+	if t.moves > 0 {
+		a.check(ctx, t.client, t.moves, op.Key)
+	}
+	if a.do(ctx, t.client, op) == nil {
+		sides.accepted(t, a.opts.Now())
+	}
+}
+
 // feed hands out operations in step with the clock. After a delay it goes on at
 // the rate instead of catching up, but for a short burst.
 func (a *App) feed(ctx context.Context, queues []chan Op, stop <-chan struct{}) {
-	const burst = 50 * time.Millisecond
+	const (
+		burst = 50 * time.Millisecond
+		rest  = 10 * time.Millisecond // while others are busy
+	)
 	step := time.Duration(float64(time.Second) / a.opts.Rate)
 	due := a.opts.Now()
 	timer := time.NewTimer(0)
@@ -133,6 +148,10 @@ func (a *App) feed(ctx context.Context, queues []chan Op, stop <-chan struct{}) 
 		now := a.opts.Now()
 		if now.Sub(due) > burst {
 			due = now.Add(-burst)
+		}
+		if a.opts.Busy != nil && a.opts.Busy() {
+			timer.Reset(rest)
+			continue
 		}
 		for !due.After(now) {
 			op := a.Plan.Next()
@@ -185,10 +204,11 @@ func (a *App) failed(op Op, c *Content, err error) error {
 	return err
 }
 
-func (a *App) check(ctx context.Context, c Client, key string) {
+// check judges a key unless that was done since the last of moves.
+func (a *App) check(ctx context.Context, c Client, moves int, key string) {
 	a.mu.Lock()
-	done := a.checked[key]
-	a.checked[key] = true
+	done := a.checked[key] >= moves
+	a.checked[key] = moves
 	a.mu.Unlock()
 	if done {
 		return

@@ -42,10 +42,23 @@ func (f Findings) Sorted() []Finding {
 	return slices.SortedFunc(maps.Values(f), func(a, b Finding) int { return strings.Compare(a.Key, b.Key) })
 }
 
+// Checked are the faults that Run has found before it wrote.
+func (a *App) Checked() Findings {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.findings)
+}
+
+// Merge adds the faults of keys that f has none of.
+func (f Findings) Merge(other Findings) {
+	for key, x := range other {
+		f.add(key, x.Verdict, x.Why)
+	}
+}
+
 // Compare reads every object of the bucket, and every key of the record, and
-// judges them; one that cannot be read is corrupt. It adds what Run found with
-// check. ignore names keys that are nobody's business. An error means that the
-// comparison is not complete.
+// judges them; one that cannot be read is corrupt. ignore names keys that are
+// nobody's business. An error means that the comparison is not complete.
 func (a *App) Compare(ctx context.Context, c Client, ignore func(key string) bool) (Findings, error) {
 	keys := map[string]bool{}
 	for _, key := range a.Record.Keys() {
@@ -65,9 +78,7 @@ func (a *App) Compare(ctx context.Context, c Client, ignore func(key string) boo
 	maps.DeleteFunc(listed, func(_ string, ours bool) bool { return !ours })
 	maps.Copy(keys, listed)
 
-	a.mu.Lock()
-	findings := maps.Clone(a.findings)
-	a.mu.Unlock()
+	findings := Findings{}
 	var (
 		mu   sync.Mutex
 		wg   sync.WaitGroup

@@ -31,7 +31,7 @@ type Op struct {
 const JobsKey = "jobs/jobs.json"
 
 const (
-	jobsEvery  = 7   // every so many operations rewrite JobsKey
+	jobsEvery  = 7   // every so many operations rewrite JobsKey, unless Calm
 	largeEvery = 500 // every so many write a large object
 	largeLeast = 8<<20 + 1
 	largeMost  = 12 << 20
@@ -48,6 +48,10 @@ var oddKeys = []string{
 // Plan is an endless sequence of operations, the same for the same seed and
 // number of objects. It is not safe for concurrent use.
 type Plan struct {
+	// Calm makes JobsKey rewritten once in a hundred operations: at a high rate no
+	// cloud would take more on one key.
+	Calm bool
+
 	rng    *rand.Rand
 	large  bool // has large objects
 	seeds  []Op
@@ -105,7 +109,7 @@ func (p *Plan) Next() Op {
 func (p *Plan) next() Op {
 	p.n++
 	switch {
-	case p.n%jobsEvery == 0:
+	case p.n%jobsEvery == 0 && (!p.Calm || p.n%100 < jobsEvery):
 		return p.write(p.kindFor(JobsKey), JobsKey, 400+p.rng.IntN(4000))
 	case p.large && p.n%largeEvery == largeEvery/8:
 		key := "large/video-" + strconv.Itoa(p.rng.IntN(4)) + ".mp4"
