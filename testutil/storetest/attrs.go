@@ -103,7 +103,14 @@ func attrsCaseTwins(t *T) {
 func attrsTooLarge(t *T) {
 	old := t.put("k", store.Bytes("old"), store.PutOptions{Attrs: fullAttrs()})
 	a := store.Attrs{ContentType: "a/b", Metadata: map[string]string{"big": strings.Repeat("0123456789abcdef", 4096)}}
-	_, err := t.Store.Put(t.ctx, "k", store.Bytes("new"), store.PutOptions{Attrs: a})
+	var err error
+	for range 10 {
+		// A server that has read enough of the headers may close the connection
+		// before the client has written all, and its answer is then lost.
+		if _, err = t.Store.Put(t.ctx, "k", store.Bytes("new"), store.PutOptions{Attrs: a}); store.KindOf(err) != store.Unavailable {
+			break
+		}
+	}
 	if err == nil {
 		if h := t.wantObject("k", []byte("new")); !maps.Equal(h.Metadata, a.Metadata) {
 			t.Errorf("64 KiB of metadata were accepted, but came back as %s", sketchMap(h.Metadata))
