@@ -60,6 +60,12 @@ func (r *run) untilFrozen(ctx context.Context, s control.State) error {
 // has to be of an earlier second than the freeze.
 const clockStep = 1100 * time.Millisecond
 
+// sinceSlack is how far before the comparison of everything a change may be that
+// the sweep takes to be after it, for store clocks that tell whole seconds. All of
+// them are to be in the journal: one that is not would look as if no event had
+// told of it, and be put back where the application has deleted it since.
+const sinceSlack = 2 * time.Second
+
 // ready returns when nothing speaks against the freeze. begun is when the
 // announcement was known to stand.
 func (r *run) ready(ctx context.Context, s control.State, begun time.Time) error {
@@ -74,7 +80,8 @@ func (r *run) ready(ctx context.Context, s control.State, begun time.Time) error
 		if err := r.sweepFirst(ctx, func() error { return wait(ctx, longest) }); err != nil {
 			return err
 		}
-	} else if err := wait(ctx, r.o.Lease); err != nil {
+	}
+	if err := wait(ctx, r.o.Lease+sinceSlack); err != nil {
 		return err
 	}
 	// One that began while nobody looked has read the state from before, and

@@ -132,6 +132,44 @@ func TestFreezeNone(t *testing.T) {
 	})
 }
 
+// What was carried just after the announcement, by a function that did not know of
+// it yet, is in no journal. It must not look like something that no event told of,
+// when the application has deleted it since and the way back stands still.
+func TestWhatWasCarriedUnawaresIsNotPutBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20)
+		w.latency.Store(int64(time.Millisecond)) // the announcement comes within the lease
+		e := w.engine(func(o *Options) {
+			o.Stepped = func(step string) {
+				switch step {
+				case "announced":
+					w.app.write("unawares")
+					time.Sleep(functionLease)
+				case "turned":
+					w.functions.Store(false)
+					w.app.change("unawares", true)
+				}
+			}
+		})
+		w.app.write("warm") // the function has just read that all is steady
+		time.Sleep(functionLease / 10)
+		_, err := e.Cutover(w.ctx, RunOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.src.Bucket().Get("unawares") == nil {
+			t.Error("the delete was carried back: the test shows nothing")
+		}
+		if o := w.dst.Bucket().Get("unawares"); o != nil {
+			t.Errorf("%q is back on the authority", o.Body)
+		}
+		w.functions.Store(true)
+		w.settle()
+		w.check(control.Reversed)
+	})
+}
+
 // Who wants to go back at once need not wait for the sweep.
 func TestRollbackBeforeTheSweep(t *testing.T) {
 	t.Parallel()
