@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/replicate/control"
 )
 
@@ -54,5 +55,28 @@ func TestFullKeepsNothingThatWasCompared(t *testing.T) {
 		if kept := len(s.late()); kept != 0 == compared {
 			t.Errorf("compared %v: %d kept", compared, kept)
 		}
+	}
+}
+
+// Nor is what a function has carried there between the Sync that met with a
+// conflict and the look at what is to be kept.
+func TestFullKeepsNoCopy(t *testing.T) {
+	t.Parallel()
+	s := newSides(t)
+	st := s.turned(func() { s.put(s.src, "k", "v1") })
+	_, old := s.body(s.src, "k")
+	st.Turn.Cut = old.ModTime
+	st = s.state(st)
+	s.put(s.dst, "k", "v2")
+	c := s.comparer(st)
+	if res, err := c.Sync(t.Context(), "k", replicate.HintNone); err != nil || res.Action != replicate.Conflict {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	s.carry(control.Reverse, "k")
+	if res, err := c.replaceLate(t.Context(), "k"); err != nil || res.Action != replicate.Skip {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if kept := s.late(); len(kept) != 0 {
+		t.Errorf("a copy was kept: %+v", kept)
 	}
 }

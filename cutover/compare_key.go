@@ -114,6 +114,14 @@ func (c *comparer) replaceLate(ctx context.Context, key string) (replicate.Resul
 	if err != nil {
 		return replicate.Result{}, err
 	}
+	from, err := definite(ctx, c.from, key)
+	if err != nil {
+		return replicate.Result{}, err
+	}
+	ends := replicate.Ends{Source: c.fromID, Target: c.toID}
+	if replicate.Plan(from, to, ends, c.policy).Action != replicate.Conflict {
+		return c.Sync(ctx, key, replicate.HintNone) // a function was there meanwhile
+	}
 	// Of the second of the cut, only the list of what was compared then says
 	// which side of it an object is on. Without the list more is kept than need be.
 	compared, err := c.docs.Verified(ctx, c.turn.Run)

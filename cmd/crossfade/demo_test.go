@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/crossfade-io/crossfade/backfill"
+	"github.com/crossfade-io/crossfade/replicate/control"
+	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
 	"github.com/crossfade-io/crossfade/testutil/demo"
 	"github.com/crossfade-io/crossfade/testutil/demoapp"
@@ -50,10 +54,9 @@ func TestDemoUsageErrors(t *testing.T) {
 	}
 }
 
-func TestDemoJSON(t *testing.T) {
-	t.Parallel()
+func TestDemoJSON(t *testing.T) { // not parallel: it needs what the machine has
 	c := demoCLI(t)
-	stdout, stderr := c.want(exitDone, strings.Fields("demo --json --quiet --from azure --to s3 --duration 1s --objects 60 --rate 100 --seed 9")...)
+	stdout, stderr := c.want(exitDone, strings.Fields("demo --json --quiet --rollback --from azure --to s3 --duration 1s --objects 45 --rate 20 --seed 9")...)
 	if stderr != "" {
 		t.Errorf("--quiet, and there is %q", stderr)
 	}
@@ -75,17 +78,28 @@ func TestDemoJSON(t *testing.T) {
 			t.Errorf("lag_ms.%s is %v", name, lag[name])
 		}
 	}
-	if got["from"] != "azure" || got["to"] != "s3" || got["seed"] != 9.0 || got["seeded"] != 60.0 {
+	for _, op := range []string{"cutover", "rollback"} {
+		turn, ok := got[op].(map[string]any)
+		if !ok {
+			t.Fatalf("%s is %v", op, got[op])
+		}
+		for _, name := range []string{"freeze_ms", "engine_freeze_ms", "announce_to_reverse_seconds", "compared"} {
+			if v, ok := turn[name].(float64); !ok || v <= 0 {
+				t.Errorf("%s.%s is %v", op, name, turn[name])
+			}
+		}
+	}
+	if got["from"] != "azure" || got["to"] != "s3" || got["seed"] != 9.0 || got["seeded"] != 45.0 {
 		t.Errorf("not the run that was asked for: %s", stdout)
 	}
 }
 
-func TestDemoTellsPeople(t *testing.T) {
-	t.Parallel()
-	stdout, stderr := demoCLI(t).want(exitDone, strings.Fields("demo --duration 1s --objects 0 --rate 50 --latency 1ms")...)
+func TestDemoTellsPeople(t *testing.T) { // not parallel: it needs what the machine has
+	dir := filepath.Join(t.TempDir(), "reports")
+	stdout, stderr := demoCLI(t).want(exitDone, "demo", "--duration", "1s", "--objects", "0", "--rate", "15", "--latency", "1ms", "--report", dir)
 	at := 0
-	for _, phase := range []string{"seeding", "following", "backfill", "frozen", "drained", "switched", "comparing"} {
-		i := strings.Index(stderr[at:], "  "+phase+"  ")
+	for _, phase := range []string{"seeding", "deployed", "backfill", "following", "announced", "frozen", "switching", "switched", "reversed", "draining", "comparing"} {
+		i := strings.Index(stderr[at:], "  "+phase+" ")
 		if i < 0 {
 			t.Fatalf("%q does not follow in %s", phase, stderr)
 		}
@@ -94,18 +108,26 @@ func TestDemoTellsPeople(t *testing.T) {
 	if !strings.Contains(stdout, "just as the application was told") || strings.Contains(stderr, "\x1b") {
 		t.Errorf("stdout %s\nstderr %q", stdout, stderr)
 	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 2 || !strings.Contains(stderr, "report of the cutover: "+filepath.Join(dir, files[0].Name())) {
+		t.Errorf("%v, %v in %s", files, err, stderr)
+	}
 }
 
-// Faults on the target make the exit code 1, and are in the JSON.
-func TestDemoFails(t *testing.T) {
-	t.Parallel()
+// Faults on a side make the exit code 1, and are in the JSON.
+func TestDemoFails(t *testing.T) { // not parallel: it needs what the machine has
 	c := demoCLI(t)
 	opts := demo.Defaults()
-	opts.Duration, opts.Objects, opts.Rate = 2*time.Second, 30, 100
-	opts.Events = func(cloudsim.Encoder) cloudsim.Encoder {
-		return func(cloudsim.Change) []cloudsim.Document { return nil } // none arrives
+	opts.Duration, opts.Objects, opts.Rate = time.Second, 30, 30
+	opts.Events = func(d control.Direction, enc cloudsim.Encoder) cloudsim.Encoder {
+		return func(c cloudsim.Change) []cloudsim.Document {
+			if d == control.Reverse && !strings.HasPrefix(c.Object.Name, store.ControlPrefix) {
+				return nil // nothing flows back but signals
+			}
+			return enc(c)
+		}
 	}
-	err := c.env.demo(t.Context(), opts, slog.LevelError, true)
+	err := c.env.demo(t.Context(), opts, slog.LevelError, true, "")
 	if !errors.Is(err, errIncomplete) {
 		t.Errorf("ended with %v", err)
 	}
@@ -113,7 +135,7 @@ func TestDemoFails(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.out.take()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Lost+got.Stale+got.Resurrected == 0 || len(got.Faults) == 0 {
+	if got.Lost+got.Stale+got.Resurrected == 0 || got.OnSide["source"].Sum() != got.Sum() || len(got.Faults) == 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -133,7 +155,8 @@ func TestDemoTable(t *testing.T) {
 	t.Parallel()
 	r := &demo.Result{
 		From: "s3", To: "gcs", Seed: 1, Seeded: 3000, SeededBytes: 94 << 20, Writes: 2101, Overwrites: 1432, Deletes: 412, OnTarget: 803,
-		LagMS: demo.LagMS{P50: 8.14, P99: 64, Max: 1212}, FreezeMS: 41, Compared: 4034, Seconds: 19.84,
+		LagMS: demo.LagMS{P50: 8.14, P99: 64, Max: 1212}, FreezeMS: 141, Compared: 4034, Seconds: 19.84,
+		Cutover:  demo.Turn{FreezeMS: 141, EngineMS: 138.2, ReverseSeconds: 2.4, Keys: 3712, Repaired: 3, Changed: 212, Dropped: 1},
 		Backfill: demo.BackfillCounts{Copied: 2950, Skipped: 50, Seconds: 2.3},
 		Events:   demo.EventCounts{Sent: 2012, Redelivered: 3},
 	}
@@ -148,29 +171,52 @@ From s3 to gcs in 19.8 s, seed 1
   events                     2,012   3 delivered again, 0 given up
   backfilled                 2,950   in 2.3 s, 50 were there already, 0 failed
   replication lag           8.1 ms   p50; p99 64 ms, max 1.21 s
-  freeze                     41 ms   from the last write on the source to the first on the target
+  cutover freeze            141 ms   from the last write on the source to the first on the target; 138 ms by crossfade's own clock
+    announce to reverse     2.40 s   with the times of functions shortened: see --help
+    compared before          3,712   3 repaired; in the freeze 212 that had changed since
+    found afterwards             1   events that never came 1, writes of the old epoch undone 0, late writes kept 0
 
-  lost                           0   stored, and not there
-  stale                          0   as it was before its last change
-  resurrected                    0   deleted, and there
-  corrupt                        0   other bytes or attributes than were ever stored
-  foreign                        0   there, and nobody stored it
+                            source    target
+  lost                           0         0   stored, and not there
+  stale                          0         0   as it was before its last change
+  resurrected                    0         0   deleted, and there
+  corrupt                        0         0   other bytes or attributes than were ever stored
+  foreign                        0         0   there, and nobody stored it
 
-All 4,034 keys are on the target just as the application was told.
+All 4,034 keys are on both sides just as the application was told.
 `
 	if got := demoTable(r); got != good {
 		t.Errorf("got\n%s\nwant\n%s", got, good)
 	}
-	r.Lost, r.Foreign, r.Errors, r.FirstError = 1, 2, 4, "put \"a\": refused"
-	r.Faults = []demo.Fault{{Key: "a\nb", Verdict: "lost", Why: "stored with 3 bytes, and not there"}}
+	r.Verdicts = demo.Verdicts{Lost: 1, Foreign: 2}
+	r.OnSide = map[string]demo.Verdicts{"source": {Foreign: 2}, "target": {Lost: 1}}
+	r.Rollback, r.AfterRollback = &demo.Turn{FreezeMS: 95, Aborted: 2}, 77
+	r.Errors, r.FirstError = 4, "put \"a\": refused"
+	r.Faults = []demo.Fault{{Side: "target", Key: "a\nb", Verdict: "lost", Why: "stored with 3 bytes, and not there"}}
+	got := demoTable(r)
 	const bad = `
-  lost         a b: stored with 3 bytes, and not there
+  lost                           0         1   stored, and not there
+  stale                          0         0   as it was before its last change
+  resurrected                    0         0   deleted, and there
+  corrupt                        0         0   other bytes or attributes than were ever stored
+  foreign                        2         0   there, and nobody stored it
+
+  lost         target, a b: stored with 3 bytes, and not there
   ... and 2 more
   The application met 4 errors, first: put "a": refused
-Of 4,034 keys, not all are on the target as the application was told.
+Of 4,034 keys, not all are on both sides as the application was told.
 `
-	if got := demoTable(r); !strings.HasSuffix(got, bad) {
+	if !strings.HasSuffix(got, bad) {
 		t.Errorf("got\n%s\nwant at its end\n%s", got, bad)
+	}
+	for _, want := range []string{
+		"  after the rollback            77   of them, on the source again\n",
+		"  rollback freeze            95 ms   from the last write on the target to the first on the source; 0.0 ms by crossfade's own clock\n",
+		"    given up                     2   times before the switch, and begun again\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func demoStatus(s demo.Status, perSecond float64, width int) string {
 	switch s.Phase {
 	case "seeding":
 		parts = append(parts, fmt.Sprintf("%s of %s objects", count(s.App.Writes()), count(s.Seeded)))
-	case "comparing", "starting":
+	case "comparing", "starting", "draining":
 		parts = nil
 	default:
 		parts = append(parts, fmt.Sprintf("%s writes, %s deletes", count(max(s.App.Writes()-s.Seeded, 0)), count(s.App.Deletes)))
@@ -115,43 +115,62 @@ func demoTable(r *demo.Result) string {
 	row("  of them overwrites", count(r.Overwrites), "")
 	row("live deletes", count(r.Deletes), "")
 	row("after the move", count(r.OnTarget), "of these writes and deletes, on the target")
+	if r.Rollback != nil {
+		row("after the rollback", count(r.AfterRollback), "of them, on the source again")
+	}
 	row("events", count(r.Events.Sent), fmt.Sprintf("%s delivered again, %s given up", count(r.Events.Redelivered), count(r.Events.Dead)))
 	row("backfilled", thousands(r.Backfill.Copied), fmt.Sprintf("in %.1f s, %s were there already, %s failed", r.Backfill.Seconds, thousands(r.Backfill.Skipped), thousands(r.Backfill.Failed)))
 	if n := injected(r.Injected); n > 0 {
 		row("faults", count(n), fmt.Sprintf("requests made to fail, in %d kinds", len(r.Injected)))
 	}
 	row("replication lag", msText(r.LagMS.P50), fmt.Sprintf("p50; p99 %s, max %s", msText(r.LagMS.P99), msText(r.LagMS.Max)))
-	row("freeze", msText(r.FreezeMS), "from the last write on the source to the first on the target")
-	b.WriteByte('\n')
+	demoTurn(row, "cutover", r.Cutover, "from the last write on the source to the first on the target")
+	if r.Rollback != nil {
+		demoTurn(row, "rollback", *r.Rollback, "from the last write on the target to the first on the source")
+	}
+	src, dst := r.OnSide["source"], r.OnSide["target"]
+	fmt.Fprintf(&b, "\n  %-22s %9s %9s\n", "", "source", "target")
 	for _, x := range []struct {
-		name string
-		n    int
-		what string
+		name     string
+		src, dst int
+		what     string
 	}{
-		{"lost", r.Lost, "stored, and not there"},
-		{"stale", r.Stale, "as it was before its last change"},
-		{"resurrected", r.Resurrected, "deleted, and there"},
-		{"corrupt", r.Corrupt, "other bytes or attributes than were ever stored"},
-		{"foreign", r.Foreign, "there, and nobody stored it"},
+		{"lost", src.Lost, dst.Lost, "stored, and not there"},
+		{"stale", src.Stale, dst.Stale, "as it was before its last change"},
+		{"resurrected", src.Resurrected, dst.Resurrected, "deleted, and there"},
+		{"corrupt", src.Corrupt, dst.Corrupt, "other bytes or attributes than were ever stored"},
+		{"foreign", src.Foreign, dst.Foreign, "there, and nobody stored it"},
 	} {
-		row(x.name, count(x.n), x.what)
+		fmt.Fprintf(&b, "  %-22s %9s %9s   %s\n", x.name, count(x.src), count(x.dst), x.what)
 	}
 	b.WriteByte('\n')
 	for _, f := range r.Faults {
-		fmt.Fprintf(&b, "  %-11s  %s: %s\n", f.Verdict, oneLine(f.Key), oneLine(f.Why))
+		fmt.Fprintf(&b, "  %-11s  %s, %s: %s\n", f.Verdict, f.Side, oneLine(f.Key), oneLine(f.Why))
 	}
-	if more := r.Lost + r.Stale + r.Resurrected + r.Corrupt + r.Foreign - len(r.Faults); more > 0 {
+	if more := r.Sum() - len(r.Faults); more > 0 {
 		fmt.Fprintf(&b, "  ... and %s more\n", count(more))
 	}
 	if r.Errors > 0 {
 		fmt.Fprintf(&b, "  The application met %s errors, first: %s\n", count(r.Errors), oneLine(r.FirstError))
 	}
 	if r.OK() {
-		fmt.Fprintf(&b, "All %s keys are on the target just as the application was told.\n", count(r.Compared))
+		fmt.Fprintf(&b, "All %s keys are on both sides just as the application was told.\n", count(r.Compared))
 	} else {
-		fmt.Fprintf(&b, "Of %s keys, not all are on the target as the application was told.\n", count(r.Compared))
+		fmt.Fprintf(&b, "Of %s keys, not all are on both sides as the application was told.\n", count(r.Compared))
 	}
 	return b.String()
+}
+
+// demoTurn are the rows of a cutover or a rollback.
+func demoTurn(row func(name, value, more string), op string, t demo.Turn, what string) {
+	row(op+" freeze", msText(t.FreezeMS), what+"; "+msText(t.EngineMS)+" by crossfade's own clock")
+	row("  announce to reverse", msText(1000*t.ReverseSeconds), "with the times of functions shortened: see --help")
+	row("  compared before", thousands(t.Keys), thousands(t.Repaired)+" repaired; in the freeze "+thousands(t.Changed)+" that had changed since")
+	row("  found afterwards", thousands(t.Dropped+t.Stragglers+t.Late),
+		fmt.Sprintf("events that never came %s, writes of the old epoch undone %s, late writes kept %s", thousands(t.Dropped), thousands(t.Stragglers), thousands(t.Late)))
+	if t.Aborted > 0 {
+		row("  given up", count(t.Aborted), "times before the switch, and begun again")
+	}
 }
 
 func injected(kinds map[string]int) (n int) {

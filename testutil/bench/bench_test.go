@@ -6,9 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	creport "github.com/crossfade-io/crossfade/cutover/report"
+	"github.com/crossfade-io/crossfade/testutil/demo"
+	"github.com/crossfade-io/crossfade/testutil/demoapp"
 )
 
 // The test binary measures itself: it takes the part of main for the verb.
@@ -142,5 +148,85 @@ func TestEventDocuments(t *testing.T) {
 	}
 	if len(batch.Records) != 10 {
 		t.Errorf("%d messages", len(batch.Records))
+	}
+}
+
+func TestParseSizes(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		want []int
+	}{{"", nil}, {"500", []int{500}}, {"1k,10k,100k,1M", []int{1000, 10_000, 100_000, 1_000_000}}} {
+		if got, err := parseSizes(tt.in); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %v, %v", tt.in, got, err)
+		}
+	}
+	for _, in := range []string{"k", "0", "-1k", "1kk", "1G", "1k;2k", "99999999999"} {
+		if got, err := parseSizes(in); err == nil {
+			t.Errorf("%q: %v", in, got)
+		}
+	}
+	var o options
+	if err := o.parseFreeze("1k", "1k,10k"); err == nil {
+		t.Error("all pairs of two sizes")
+	}
+	if err := o.parseFreeze("1k", "10k"); err != nil || o.freezePairs != 10_000 || len(o.freeze) != 1 {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+func TestFreezeReport(t *testing.T) {
+	f := freezeResult{Objects: 10_000, From: "s3", To: "gcs", Rate: 100, Whole: 3.21, Backfill: 1.5}
+	pauses := []demoapp.Pause{{Run: "other", From: "source", To: "target"}, {Run: "r", From: "source", To: "source"}}
+	rep := creport.Report{Run: "r", Freeze: &creport.Freeze{Seconds: 0.2}}
+	if err := f.Cutover.add(rep, pauses); err == nil {
+		t.Error("a pause that is not this run's, or did not move it")
+	}
+	for i := range 3 {
+		p := demoapp.Pause{Run: "r", From: "source", To: "target", Length: time.Duration(100*(i+1)) * time.Millisecond}
+		for _, into := range []*frozen{&f.Cutover, &f.Rollback} {
+			if err := into.add(rep, append(pauses, p)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	f.Cutover.sum()
+	f.Rollback.sum()
+	var b strings.Builder
+	if err := (report{Freeze: []freezeResult{f}}).print(&b); err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(b.String()), " ")
+	if want := "| 10000 | s3, gcs | 200 ms | 300 ms | 200 ms | 300 ms | 3 | 3.2 s | 1.5 s | – |"; !strings.Contains(flat, want) {
+		t.Errorf("%q is not in\n%s", want, b.String())
+	}
+	if f.Cutover.Engine[0] != 200 {
+		t.Errorf("%+v", f.Cutover)
+	}
+}
+
+// What is put straight into the clouds' memory is what crossfade's copies are.
+func TestSeedPair(t *testing.T) {
+	for _, pair := range [][2]string{{"s3", "gcs"}, {"gcs", "azure"}, {"azure", "s3"}} {
+		w, err := demo.NewWorld(t.Context(), demo.Options{
+			From: pair[0], To: pair[1], Rate: 1, FunctionTimeout: time.Second, Lease: time.Second, MaxFreeze: time.Second, MaxLag: time.Second,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		engine, err := w.Engine(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := engine.Init(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := seedPair(t.Context(), w, 1234); err != nil {
+			t.Fatal(err)
+		}
+		sum, err := w.Backfill(t.Context(), 16, nil)
+		if err != nil || sum.Listed != 1234 || sum.Skipped != 1234 || w.Source.Bucket.Len() != 1234 {
+			t.Errorf("%v: %+v, %v, %d objects", pair, sum, err, w.Source.Bucket.Len())
+		}
 	}
 }

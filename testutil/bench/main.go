@@ -1,6 +1,7 @@
 // Command bench measures crossfade: a backfill from S3 to S3 on a real server
 // beside rclone sync at the same concurrency, the events per second of one
-// function beside a plain loop of GET and PUT, and the ceilings of cloudsim.
+// function beside a plain loop of GET and PUT, the ceilings of cloudsim, and the
+// freeze of a cutover and of a rollback beside the cold way.
 // `make bench` runs it; docs/benchmarks.md says how to read it.
 package main
 
@@ -33,6 +34,11 @@ type options struct {
 	http        bool
 	json        bool
 	parts       string
+
+	freeze      []int // numbers of objects
+	freezePairs int
+	freezeRuns  int
+	freezeRate  float64
 }
 
 func main() {
@@ -65,11 +71,18 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.rclone, "rclone", ".cache/bin/rclone", "the rclone to measure")
 	f.BoolVar(&o.http, "http", false, "plain HTTP to the server, where the AWS SDK signs every byte with SHA-256; else HTTPS as to a cloud")
 	f.BoolVar(&o.json, "json", false, "print JSON")
-	f.StringVar(&o.parts, "parts", "small,large,function,cloudsim", "what to measure")
+	f.StringVar(&o.parts, "parts", "small,large,function,cloudsim,freeze", "what to measure")
+	sizes := f.String("freeze", "1k,10k", "numbers of objects for the freeze of a cutover, such as 1k,10k,100k,1M")
+	pairs := f.String("freeze-pairs", "", "number of objects for the freeze between all pairs of clouds, such as 10k; empty: S3 to GCS only")
+	f.IntVar(&o.freezeRuns, "freeze-runs", 10, "cutovers, and as many rollbacks, for each")
+	f.Float64Var(&o.freezeRate, "freeze-rate", 100, "writes and deletes of the application a second")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if f.NArg() > 0 || o.rounds < 1 || o.objects < 1 || o.large < 1 || o.concurrency < 1 {
+	if err := o.parseFreeze(*sizes, *pairs); err != nil {
+		return err
+	}
+	if f.NArg() > 0 || o.rounds < 1 || o.objects < 1 || o.large < 1 || o.concurrency < 1 || o.freezeRuns < 1 || !(o.freezeRate >= 1) {
 		return errors.New("wrong use; see --help")
 	}
 	parts, err := parseParts(o.parts)
@@ -96,12 +109,31 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("cloudsim: %w", err)
 		}
 	}
+	if parts["freeze"] {
+		if rep.Freeze, err = freezes(ctx, o); err != nil {
+			return err
+		}
+	}
 	if o.json {
 		e := json.NewEncoder(os.Stdout)
 		e.SetIndent("", "  ")
 		return e.Encode(rep)
 	}
 	return rep.print(os.Stdout)
+}
+
+func (o *options) parseFreeze(sizes, pairs string) (err error) {
+	if o.freeze, err = parseSizes(sizes); err != nil {
+		return fmt.Errorf("--freeze: %w", err)
+	}
+	one, err := parseSizes(pairs)
+	if err != nil || len(one) > 1 {
+		return fmt.Errorf("--freeze-pairs: %q is not one number of objects", pairs)
+	}
+	if len(one) == 1 {
+		o.freezePairs = one[0]
+	}
+	return nil
 }
 
 // absolute makes the paths of the tools independent of the working directory
@@ -125,10 +157,10 @@ func parseParts(list string) (map[string]bool, error) {
 	parts := map[string]bool{}
 	for p := range strings.SplitSeq(list, ",") {
 		switch p {
-		case "small", "large", "function", "cloudsim":
+		case "small", "large", "function", "cloudsim", "freeze":
 			parts[p] = true
 		default:
-			return nil, fmt.Errorf("--parts: %q is none of small, large, function, cloudsim", p)
+			return nil, fmt.Errorf("--parts: %q is none of small, large, function, cloudsim, freeze", p)
 		}
 	}
 	return parts, nil

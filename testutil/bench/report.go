@@ -33,6 +33,8 @@ type report struct {
 	Large    *scenario `json:"large,omitempty"`
 	Function []rate    `json:"function,omitempty"`
 	Cloudsim []rate    `json:"cloudsim,omitempty"`
+
+	Freeze []freezeResult `json:"freeze,omitempty"`
 }
 
 // result is one run of a tool. ServerCPU are the CPU seconds that the server
@@ -148,7 +150,25 @@ func (r report) print(w io.Writer) error {
 			fmt.Fprintf(t, "| %s\t| %.0f\t| %.0f\t|\n", x.Name, x.PerSecond, x.CPU)
 		}
 	}
+	printFreeze(t, r.Freeze)
 	return t.Flush()
+}
+
+func printFreeze(w io.Writer, all []freezeResult) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nFreeze by the application's own clock, %s a request, %.0f writes and deletes a second; times of the cold way\n", freezeLatency, all[0].Rate)
+	fmt.Fprintf(w, "\n| objects\t| from, to\t| cutover p50\t| worst\t| rollback p50\t| worst\t| runs\t| announce to reverse\t| backfill again\t| rclone sync again\t|\n")
+	fmt.Fprintln(w, "|---:\t|---\t|---:\t|---:\t|---:\t|---:\t|---:\t|---:\t|---:\t|---:\t|")
+	for _, f := range all {
+		rclone := "–"
+		if f.Rclone > 0 {
+			rclone = fmt.Sprintf("%.1f s", f.Rclone)
+		}
+		fmt.Fprintf(w, "| %d\t| %s, %s\t| %.0f ms\t| %.0f ms\t| %.0f ms\t| %.0f ms\t| %d\t| %.1f s\t| %.1f s\t| %s\t|\n", f.Objects, f.From, f.To,
+			f.Cutover.P50, f.Cutover.Worst, f.Rollback.P50, f.Rollback.Worst, len(f.Cutover.App), f.Whole, f.Backfill, rclone)
+	}
 }
 
 func (s *scenario) print(w io.Writer, title, unit string, speed func(s *scenario, seconds float64) float64) {

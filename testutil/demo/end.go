@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/crossfade-io/crossfade/config"
@@ -14,20 +15,26 @@ import (
 	"github.com/crossfade-io/crossfade/testutil/demoapp"
 )
 
-// end is one side of the migration: a bucket in a cloud of its own.
-type end struct {
-	id     string // as in stamps
-	bucket *cloudsim.Bucket
-	store  store.Store    // crossfade's driver
-	app    demoapp.Client // what the application uses
-	closes []func() error // last first
-	faults *cloudsim.Faults
+// End is one side of the migration: a bucket in a cloud of its own.
+type End struct {
+	ID     string // as in stamps
+	URL    string
+	Cloud  string // s3, gcs or azure
+	Base   string // the address of its server
+	Bucket *cloudsim.Bucket
+	Store  store.Store // crossfade's driver, bare
+
+	app     demoapp.Client // what the application uses
+	closes  []func() error // last first
+	faults  *cloudsim.Faults
+	latency atomic.Int64 // in nanoseconds
 }
 
 // newEnd starts a cloud with one empty bucket.
-func newEnd(ctx context.Context, cloud, bucket string, opts Options) (*end, error) {
+func newEnd(ctx context.Context, cloud, bucket string, opts Options) (*End, error) {
 	core := cloudsim.NewCore(opts.Now)
-	e := &end{bucket: core.CreateBucket(bucket, false), faults: newFaults(opts, bucket)}
+	e := &End{Cloud: cloud, Bucket: core.CreateBucket(bucket, false), faults: newFaults(opts, bucket)}
+	e.SetLatency(opts.Latency)
 	var (
 		face   http.Handler
 		scheme string
@@ -43,15 +50,14 @@ func newEnd(ctx context.Context, cloud, bucket string, opts Options) (*end, erro
 	default:
 		return nil, fmt.Errorf("no cloud named %q", cloud)
 	}
-	loc, err := config.ParseLocation(scheme + "://" + bucket)
+	e.URL = scheme + "://" + bucket
+	loc, err := config.ParseLocation(e.URL)
 	if err != nil {
 		return nil, err
 	}
-	e.id = loc.ID()
-	if opts.Latency > 0 {
-		face = delayed(face, opts.Latency)
-	}
-	url, stop := cloudsim.Serve(face)
+	e.ID = loc.ID()
+	url, stop := cloudsim.Serve(e.delayed(face))
+	e.Base = url
 	e.onClose(func() error {
 		e.faults.Release()
 		stop()
@@ -63,12 +69,15 @@ func newEnd(ctx context.Context, cloud, bucket string, opts Options) (*end, erro
 	return e, nil
 }
 
-func (e *end) onClose(f func() error) { e.closes = append(e.closes, f) }
+// SetLatency sets what is added to every request from now on.
+func (e *End) SetLatency(d time.Duration) { e.latency.Store(int64(d)) }
 
-func (e *end) close() error {
+func (e *End) onClose(f func() error) { e.closes = append(e.closes, f) }
+
+func (e *End) close() error {
 	var errs []error
-	if e.store != nil {
-		errs = append(errs, e.store.Close())
+	if e.Store != nil {
+		errs = append(errs, e.Store.Close())
 	}
 	for _, f := range slices.Backward(e.closes) {
 		errs = append(errs, f())
@@ -76,21 +85,12 @@ func (e *end) close() error {
 	return errors.Join(errs...)
 }
 
-// delayed adds a latency to every request.
-func delayed(h http.Handler, latency time.Duration) http.Handler {
+// delayed adds the latency to every request.
+func (e *End) delayed(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		timer := time.NewTimer(latency)
-		defer timer.Stop()
-		select {
-		case <-r.Context().Done():
-		case <-timer.C:
-			h.ServeHTTP(w, r)
+		if d := time.Duration(e.latency.Load()); d > 0 && store.Sleep(r.Context(), d) != nil {
+			return
 		}
+		h.ServeHTTP(w, r)
 	})
-}
-
-// newTransport keeps enough connections for all that goes on at once, and does
-// not decompress.
-func newTransport() *http.Transport {
-	return &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256, DisableCompression: true}
 }

@@ -12,40 +12,94 @@ import (
 
 	"github.com/crossfade-io/crossfade/functions"
 	"github.com/crossfade-io/crossfade/functions/eventgrid"
+	"github.com/crossfade-io/crossfade/functions/follow"
 	fgcs "github.com/crossfade-io/crossfade/functions/gcs"
 	fs3 "github.com/crossfade-io/crossfade/functions/s3"
+	"github.com/crossfade-io/crossfade/replicate/control"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
+	"github.com/crossfade-io/crossfade/testutil/demoapp"
 )
 
-const (
-	// instances of the function share nothing but the two stores, as those that
-	// a platform starts.
-	instances = 4
+// instances of a function share nothing but the stores, as those that a platform
+// starts.
+const instances = 4
 
-	functionTimeout = 30 * time.Second
-)
-
-// function is crossfade's function for the source's cloud, served over HTTP.
+// function is crossfade's function for the events of one cloud, served over HTTP.
 type function struct {
 	delivery cloudsim.DeliveryOptions // how the cloud delivers events to it
 	close    func()
 }
 
-func (d *Demo) newFunction(ctx context.Context) (*function, error) {
+// Functions are those of one direction, deployed.
+type Functions struct {
+	*cloudsim.Delivery
+	close func()
+}
+
+// Deploy connects the events of one end with its function, until ctx ends or
+// Close is called.
+func (w *World) Deploy(ctx context.Context, d control.Direction) (*Functions, error) {
+	fn, err := w.newFunction(d)
+	if err != nil {
+		return nil, err
+	}
+	opts := fn.delivery
+	if w.opts.Events != nil {
+		opts.Encode = w.opts.Events(d, opts.Encode)
+	}
+	opts.Attempts, opts.MaxBackoff = 30, time.Second
+	if w.opts.Invocations > 0 {
+		opts.Workers = w.opts.Invocations
+	}
+	if w.opts.Faults > 0 {
+		opts.Attempts, opts.Duplicate, opts.Window, opts.Late = patience, duplicated, shuffled, late
+	}
+	side := demoapp.Side(d.From())
+	lags := w.lags[side]
+	w.end(d.From()).Bucket.Subscribe(func(c cloudsim.Change) {
+		if at, _ := w.Sides.At(); at == side && !reserved(c.Object.Name) {
+			lags.expect(c.Sequence)
+		}
+	})
+	opts.Seed, opts.Now, opts.Acked = w.opts.Seed, w.opts.Now, lags.acked
+	return &Functions{cloudsim.Deliver(ctx, w.end(d.From()).Bucket, opts), fn.close}, nil
+}
+
+// Close stops the delivery, and then the function.
+func (f *Functions) Close() {
+	f.Stop()
+	f.close()
+}
+
+// instance is one instance of the function of a direction.
+func (w *World) instance(d control.Direction) (*functions.Processor, error) {
+	docs, _, err := w.documents()
+	if err != nil {
+		return nil, err
+	}
+	from, to := w.end(d.From()), w.end(d.To())
+	guard := control.NewGuard(docs, d, w.opts.Now, w.opts.Lease)
+	follower, err := follow.New(follow.Options{
+		From: from.Store, To: guard.Guarded(to.Store), Replicate: w.replicating(d),
+		Documents: docs, Guard: guard, Now: w.opts.Now, Tool: "demo",
+	})
+	if err != nil {
+		return nil, err
+	}
+	var syncer functions.Syncer = follower
+	if w.opts.Syncer != nil {
+		syncer = w.opts.Syncer(d, syncer, to.Bucket)
+	}
+	return functions.New(syncer, functions.Options{
+		Bucket: from.Bucket.Name, Migration: follower, Now: w.opts.Now, Log: w.opts.Log, Timeout: w.opts.FunctionTimeout,
+	})
+}
+
+func (w *World) newFunction(d control.Direction) (*function, error) {
 	procs := make([]*functions.Processor, instances)
 	for i := range procs {
-		rep, err := d.newReplicator()
-		if err != nil {
-			return nil, err
-		}
-		var syncer functions.Syncer = rep
-		if d.opts.Syncer != nil {
-			syncer = d.opts.Syncer(syncer, d.target.bucket)
-		}
-		procs[i], err = functions.New(syncer, functions.Options{
-			Bucket: d.source.bucket.Name, Now: d.opts.Now, Log: d.opts.Log, Timeout: functionTimeout,
-		})
-		if err != nil {
+		var err error
+		if procs[i], err = w.instance(d); err != nil {
 			return nil, err
 		}
 	}
@@ -59,36 +113,24 @@ func (d *Demo) newFunction(ctx context.Context) (*function, error) {
 	}
 	fn := &function{}
 	var url string
-	switch d.opts.From {
+	switch cloud := w.end(d.From()).Cloud; cloud {
 	case "s3":
 		var next atomic.Uint64
 		url, fn.close = serve(invokeAPI(lambdaFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
 			return fs3.New(procs[next.Add(1)%instances]).Invoke(ctx, payload)
-		}), functionTimeout))
+		}), w.opts.FunctionTimeout))
 		fn.delivery = cloudsim.DeliveryOptions{
 			Encode: encodeS3, Workers: 6, Batch: 10,
 			Send: cloudsim.InvokeWithSQS(client, url+invokePath, "arn:aws:sqs:us-east-1:000000000000:crossfade"),
 		}
 	case "gcs":
-		h, err := alternate(procs, func(p *functions.Processor) (http.Handler, error) {
-			return fgcs.New(p), nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		url, fn.close = serve(h)
+		url, fn.close = serve(alternate(procs, func(p *functions.Processor) http.Handler { return fgcs.New(p) }))
 		fn.delivery = cloudsim.DeliveryOptions{Encode: cloudsim.GCSDocuments, Workers: 12, Send: cloudsim.PostEach(client, url, nil)}
 	case "azure":
-		h, err := alternate(procs, func(p *functions.Processor) (http.Handler, error) {
-			return eventgrid.New(p, d.opts.Log), nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		url, fn.close = serve(h)
+		url, fn.close = serve(alternate(procs, func(p *functions.Processor) http.Handler { return eventgrid.New(p, w.opts.Log) }))
 		fn.delivery = cloudsim.DeliveryOptions{Encode: encodeEventGrid, Workers: 12, Send: cloudsim.PostEach(client, url, deliveryCount)}
 	default:
-		return nil, fmt.Errorf("no function for %q", d.opts.From)
+		return nil, fmt.Errorf("no function for %q", cloud)
 	}
 	return fn, nil
 }
@@ -103,18 +145,15 @@ func (f lambdaFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error) 
 }
 
 // alternate spreads requests over one handler an instance.
-func alternate(procs []*functions.Processor, handler func(*functions.Processor) (http.Handler, error)) (http.Handler, error) {
+func alternate(procs []*functions.Processor, handler func(*functions.Processor) http.Handler) http.Handler {
 	handlers := make([]http.Handler, len(procs))
 	for i, p := range procs {
-		var err error
-		if handlers[i], err = handler(p); err != nil {
-			return nil, err
-		}
+		handlers[i] = handler(p)
 	}
 	var next atomic.Uint64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handlers[next.Add(1)%uint64(len(handlers))].ServeHTTP(w, r)
-	}), nil
+	})
 }
 
 // deliveryCount is Event Grid's header that counts the deliveries before.

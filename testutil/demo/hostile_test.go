@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crossfade-io/crossfade/replicate/control"
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
 	"github.com/crossfade-io/crossfade/testutil/demoapp"
@@ -57,9 +58,16 @@ func newHostile(t *testing.T, from, to string, change func(*Demo, *cloudsim.Deli
 			t.Error(err)
 		}
 	})
+	engine, err := d.Engine(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	do := cloudsim.DeliveryOptions{Seed: 1}
 	change(d, &do) // before the function takes the stores
-	fn, err := d.newFunction(t.Context())
+	fn, err := d.newFunction(control.Forward)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,21 +93,21 @@ func newHostile(t *testing.T, from, to string, change func(*Demo, *cloudsim.Deli
 	if do.Batch == 0 {
 		do.Batch = max(fn.delivery.Batch, 1)
 	}
-	h.delivery = cloudsim.Deliver(t.Context(), d.source.bucket, do)
+	h.delivery = cloudsim.Deliver(t.Context(), d.Source.Bucket, do)
 	t.Cleanup(h.delivery.Stop)
 	return h
 }
 
 func (h *hostile) put(key, body string) {
 	h.t.Helper()
-	if err := h.source.app.Put(h.t.Context(), key, []byte(body), demoapp.Attrs{ContentType: "text/plain"}); err != nil {
+	if err := h.Source.app.Put(h.t.Context(), key, []byte(body), demoapp.Attrs{ContentType: "text/plain"}); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
 func (h *hostile) remove(key string) {
 	h.t.Helper()
-	if err := h.source.app.Delete(h.t.Context(), key); err != nil {
+	if err := h.Source.app.Delete(h.t.Context(), key); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -110,7 +118,7 @@ func (h *hostile) settle() {
 	if err := h.delivery.Wait(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
-	if d := diff(h.source.bucket, h.target.bucket); d != (difference{}) {
+	if d := diff(h.Source.Bucket, h.Target.Bucket); d != (difference{}) {
 		h.t.Fatalf("the target differs: %+v", d)
 	}
 }
@@ -143,8 +151,8 @@ func TestManyHandlersOnOneKey(t *testing.T) {
 				t.Error("nothing came late")
 			}
 			h.settle()
-			if s := h.delivery.Stats(); s.Dead != 0 || h.target.bucket.Get("key-2") != nil || h.target.bucket.Len() != 2 {
-				t.Errorf("%+v, %d objects", s, h.target.bucket.Len())
+			if s := h.delivery.Stats(); s.Dead != 0 || h.Target.Bucket.Get("key-2") != nil || h.Source.Bucket.Len() != 2 {
+				t.Errorf("%+v, %d objects", s, h.Source.Bucket.Len())
 			}
 		})
 	}
@@ -159,7 +167,7 @@ func TestPoison(t *testing.T) {
 			t.Parallel()
 			h := newHostile(t, c[0], c[1], func(d *Demo, o *cloudsim.DeliveryOptions) {
 				o.Attempts, o.Batch, o.Workers = 3, 10, 2
-				fn, err := d.newFunction(t.Context())
+				fn, err := d.newFunction(control.Forward)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -194,7 +202,7 @@ func TestPoison(t *testing.T) {
 			if err := h.delivery.Wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if d := diff(h.source.bucket, h.target.bucket); d != (difference{missing: 2}) {
+			if d := diff(h.Source.Bucket, h.Target.Bucket); d != (difference{missing: 2}) {
 				t.Errorf("the target differs: %+v", d)
 			}
 			dead := map[string]int{}
@@ -305,7 +313,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 			t.Parallel()
 			k := &killer{}
 			h := newHostile(t, c[0], c[1], func(d *Demo, o *cloudsim.DeliveryOptions) {
-				d.source.store, d.target.store = mortal{d.source.store, k}, mortal{d.target.store, k}
+				d.Source.Store, d.Target.Store = mortal{d.Source.Store, k}, mortal{d.Target.Store, k}
 				o.Workers, o.Batch = 1, 1
 				o.Send = func(_ context.Context, batch []cloudsim.Message) []error {
 					errs := make([]error, len(batch))

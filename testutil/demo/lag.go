@@ -9,15 +9,25 @@ import (
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
 )
 
-// lags measures, for each change on the source, how long it took until the last
-// of its events was acknowledged. A function acknowledges only after it has
-// seen the change, or a later one, on both sides: the change was visible on the
-// target before that.
+// lags measures, for each change of the application on one side, how long it took
+// until the last of its events was acknowledged. A function acknowledges only
+// after it has seen the change, or a later one, on both sides: the change was
+// visible on the other one before that.
 type lags struct {
 	mu     sync.Mutex
-	by     map[int64]time.Duration // by the change's sequence
+	by     map[int64]time.Duration // by the change's sequence; zero until it is known
 	latest [64]time.Duration       // a ring, for the display
 	n      int
+}
+
+// expect notes that a change is the application's.
+func (l *lags) expect(sequence int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.by == nil {
+		l.by = map[int64]time.Duration{}
+	}
+	l.by[sequence] = 0
 }
 
 func (l *lags) acked(m cloudsim.Message, at time.Time) {
@@ -26,11 +36,12 @@ func (l *lags) acked(m cloudsim.Message, at time.Time) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.by == nil {
-		l.by = map[int64]time.Duration{}
+	was, expected := l.by[m.Sequence]
+	if !expected {
+		return // a copy that arrived here, or a control object
 	}
 	lag := at.Sub(m.Committed)
-	l.by[m.Sequence] = max(l.by[m.Sequence], lag)
+	l.by[m.Sequence] = max(was, lag)
 	l.latest[l.n%len(l.latest)] = lag
 	l.n++
 }
@@ -40,14 +51,17 @@ type Quantiles struct {
 	P50, P99, Max time.Duration
 }
 
-func (l *lags) all() Quantiles {
+// all are those that are known.
+func (l *lags) all() []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := make([]time.Duration, 0, len(l.by))
 	for _, v := range l.by {
-		d = append(d, v)
+		if v > 0 {
+			d = append(d, v)
+		}
 	}
-	return quantiles(d)
+	return d
 }
 
 // recent is the median of the latest few.

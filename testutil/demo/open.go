@@ -22,7 +22,7 @@ import (
 // nothing of the user's own set-up has a say, and both ends may be the same
 // cloud. The application and crossfade have a client each.
 
-func (e *end) openS3(_ context.Context, url string) error {
+func (e *End) openS3(_ context.Context, url string) error {
 	client := func() *awss3.Client {
 		return awss3.NewFromConfig(aws.Config{
 			BaseEndpoint: &url,
@@ -36,36 +36,36 @@ func (e *end) openS3(_ context.Context, url string) error {
 			ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 		}, func(o *awss3.Options) { o.UsePathStyle = true })
 	}
-	e.store = s3.New(client(), e.bucket.Name, "", s3.Options{})
-	e.app = &demoapp.S3{Client: client(), Bucket: e.bucket.Name}
+	e.Store = s3.New(client(), e.Bucket.Name, "", s3.Options{})
+	e.app = &demoapp.S3{Client: client(), Bucket: e.Bucket.Name}
 	return nil
 }
 
-func (e *end) openGCS(ctx context.Context, url string) error {
+func (e *End) openGCS(ctx context.Context, url string) error {
 	ours, err := gcs.NewClient(ctx, gcs.ClientOptions{Endpoint: url, Anonymous: true})
 	if err != nil {
 		return err
 	}
 	e.onClose(ours.Close)
-	e.store = gcs.New(ours, e.bucket.Name, "", gcs.Options{})
+	e.Store = gcs.New(ours, e.Bucket.Name, "", gcs.Options{})
 	theirs, err := storage.NewClient(ctx, option.WithEndpoint(url+"/storage/v1/"), option.WithoutAuthentication(),
 		option.WithHTTPClient(&http.Client{Transport: newTransport()}))
 	if err != nil {
 		return err
 	}
 	e.onClose(theirs.Close)
-	e.app = &demoapp.GCS{Client: theirs, Bucket: e.bucket.Name}
+	e.app = &demoapp.GCS{Client: theirs, Bucket: e.Bucket.Name}
 	return nil
 }
 
-func (e *end) openAzure(_ context.Context, url string) error {
+func (e *End) openAzure(_ context.Context, url string) error {
 	account := cloudsim.AzureConnectionString(url, "", "")
-	ours, err := container.NewClientFromConnectionString(account, e.bucket.Name, azblob.ClientOptions())
+	ours, err := container.NewClientFromConnectionString(account, e.Bucket.Name, azblob.ClientOptions())
 	if err != nil {
 		return err
 	}
-	e.store = azblob.New(ours, "", azblob.Options{})
-	theirs, err := container.NewClientFromConnectionString(account, e.bucket.Name, &container.ClientOptions{
+	e.Store = azblob.New(ours, "", azblob.Options{})
+	theirs, err := container.NewClientFromConnectionString(account, e.Bucket.Name, &container.ClientOptions{
 		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: newTransport()}},
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/crossfade-io/crossfade/cutover/report"
 	"github.com/crossfade-io/crossfade/testutil/demoapp"
 )
 
@@ -24,21 +25,25 @@ type Result struct {
 	Deletes    int `json:"deletes"`
 	Errors     int `json:"errors"` // operations that failed
 
-	// OnTarget is how many of these operations were made after the move.
-	OnTarget int `json:"on_target"`
+	// OnTarget is how many of these operations were made on the target, and
+	// AfterRollback on the source again.
+	OnTarget      int `json:"on_target"`
+	AfterRollback int `json:"after_rollback"`
 
 	LagMS    LagMS   `json:"lag_ms"`
-	FreezeMS float64 `json:"freeze_ms"`
+	FreezeMS float64 `json:"freeze_ms"` // of the cutover, as the application saw it
+
+	Cutover  Turn  `json:"cutover"`
+	Rollback *Turn `json:"rollback,omitempty"`
 
 	Backfill BackfillCounts `json:"backfill"`
-	Events   EventCounts    `json:"events"`
+	Events   EventCounts    `json:"events"` // of both directions
 
-	Lost        int `json:"lost"`
-	Stale       int `json:"stale"`
-	Resurrected int `json:"resurrected"`
-	Corrupt     int `json:"corrupt"`
-	Foreign     int `json:"foreign"`
-	Compared    int `json:"compared"` // keys, living and deleted
+	// What differs from the application's record on both sides together, and on
+	// each.
+	Verdicts
+	OnSide   map[string]Verdicts `json:"sides"`
+	Compared int                 `json:"compared"` // keys, living and deleted, on each side
 
 	Seconds float64 `json:"seconds"` // of the whole run
 
@@ -48,10 +53,47 @@ type Result struct {
 	// Injected counts the requests that were made to fail, by kind, where
 	// Options.Faults asked for that.
 	Injected map[string]int `json:"injected,omitempty"`
+
+	// Reports are the engine's own, of the runs that ended well.
+	Reports []report.Report `json:"-"`
 }
 
-// LagMS is the replication lag: from a change on the source until a function
-// acknowledged its last event, having seen the target in order.
+// Verdicts count faults.
+type Verdicts struct {
+	Lost        int `json:"lost"`
+	Stale       int `json:"stale"`
+	Resurrected int `json:"resurrected"`
+	Corrupt     int `json:"corrupt"`
+	Foreign     int `json:"foreign"`
+}
+
+// Sum is all of them.
+func (v Verdicts) Sum() int { return v.Lost + v.Stale + v.Resurrected + v.Corrupt + v.Foreign }
+
+// Turn is a cutover, or a rollback.
+type Turn struct {
+	// FreezeMS is the freeze that counts, by the application: from the last write
+	// that was accepted before to the first one after. EngineMS is the freeze as
+	// the engine has it, from before the freeze hook to after the last.
+	FreezeMS float64 `json:"freeze_ms"`
+	EngineMS float64 `json:"engine_freeze_ms"`
+
+	// ReverseSeconds is from the announcement until changes flow the other way.
+	ReverseSeconds float64 `json:"announce_to_reverse_seconds"`
+	Aborted        int     `json:"aborted"` // attempts that ended before the switch
+
+	Keys     int64 `json:"compared"`         // before the freeze
+	Repaired int64 `json:"repaired"`         // of them
+	Changed  int64 `json:"compared_changed"` // in the freeze: those that changed since
+
+	// What the look at everything after the turn has found.
+	Dropped    int64 `json:"dropped"`    // events that never came
+	Stragglers int64 `json:"stragglers"` // writes of the old epoch, undone
+	Late       int64 `json:"late"`       // writes to the side that the application had left, kept
+}
+
+// LagMS is the replication lag: from a change by the application until a function
+// acknowledged its last event, having seen the other side in order.
 type LagMS struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
@@ -68,7 +110,7 @@ type BackfillCounts struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// EventCounts are of the delivery of the source's events.
+// EventCounts are of the delivery of events.
 type EventCounts struct {
 	Sent        int `json:"sent"`
 	Redelivered int `json:"redelivered"`
@@ -77,32 +119,38 @@ type EventCounts struct {
 
 // Fault is one key that is not as the application was told.
 type Fault struct {
+	Side    string `json:"side"`
 	Key     string `json:"key"`
 	Verdict string `json:"verdict"`
 	Why     string `json:"why"`
 }
 
-// maxFaults is how many a Result names.
-const maxFaults = 20
+// maxFaults is how many of one side a Result names.
+const maxFaults = 10
 
-// OK reports whether everything is on the target as the application was told,
-// and the application met no error.
-func (r *Result) OK() bool {
-	return r.Lost+r.Stale+r.Resurrected+r.Corrupt+r.Foreign+r.Errors == 0
-}
+// OK reports whether everything is on both sides as the application was told, and
+// the application met no error.
+func (r *Result) OK() bool { return r.Sum()+r.Errors == 0 }
 
-func (r *Result) judge(found demoapp.Findings) {
-	r.Lost = found.Count(demoapp.Lost)
-	r.Stale = found.Count(demoapp.Stale)
-	r.Resurrected = found.Count(demoapp.Resurrected)
-	r.Corrupt = found.Count(demoapp.Corrupt)
-	r.Foreign = found.Count(demoapp.Foreign)
-	r.Faults = []Fault{}
-	for _, f := range found.Sorted() {
-		if len(r.Faults) == maxFaults {
+func (r *Result) judge(side demoapp.Side, found demoapp.Findings) {
+	v := Verdicts{
+		Lost: found.Count(demoapp.Lost), Stale: found.Count(demoapp.Stale), Resurrected: found.Count(demoapp.Resurrected),
+		Corrupt: found.Count(demoapp.Corrupt), Foreign: found.Count(demoapp.Foreign),
+	}
+	if r.OnSide == nil {
+		r.OnSide, r.Faults = map[string]Verdicts{}, []Fault{}
+	}
+	r.OnSide[string(side)] = v
+	r.Lost += v.Lost
+	r.Stale += v.Stale
+	r.Resurrected += v.Resurrected
+	r.Corrupt += v.Corrupt
+	r.Foreign += v.Foreign
+	for i, f := range found.Sorted() {
+		if i == maxFaults {
 			break
 		}
-		r.Faults = append(r.Faults, Fault{Key: f.Key, Verdict: f.Verdict.String(), Why: f.Why})
+		r.Faults = append(r.Faults, Fault{Side: string(side), Key: f.Key, Verdict: f.Verdict.String(), Why: f.Why})
 	}
 }
 

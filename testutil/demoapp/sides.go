@@ -292,11 +292,3 @@ func (s *Sides) begun(p *Pause) {
 	s.stretch++
 	s.open = p
 }
-
-// Moved returns the sides of an application that has come to the target by other
-// ways than a hook.
-func Moved(target Client) *Sides {
-	s := NewSides(nil, target, nil)
-	s.at, s.moves = Target, 1
-	return s
-}
