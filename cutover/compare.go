@@ -44,6 +44,17 @@ func (e *Engine) newPairing(d control.Direction, s control.State) (*pairing, err
 	return p, err
 }
 
+// Comparer returns what judges and syncs single keys for a comparison of the
+// authority, which it names, with the other side: whichever way they were copied.
+func (e *Engine) Comparer(ctx context.Context) (backfill.Syncer, control.Side, error) {
+	held, err := e.load(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	p, err := e.newPairing(control.Away(held.Authority), held.State)
+	return p, held.Authority, err
+}
+
 // pairing is what a comparison needs of a Replicator, but knows copies that were
 // made either way: after a turn each side has originals and copies.
 var _ backfill.Syncer = (*pairing)(nil)

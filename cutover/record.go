@@ -76,7 +76,7 @@ func (e *Engine) newRecorder(op string, opts RunOptions, s control.State) *recor
 
 // earlier takes over what the one who began the run has reported of it.
 func (r *run) earlier(ctx context.Context, s control.State) {
-	was, err := r.readReport(ctx, s.Run.ID)
+	was, err := r.Report(ctx, s.Run.ID)
 	if err != nil {
 		was = report.Report{}
 		if store.KindOf(err) != store.NotFound {
@@ -93,7 +93,8 @@ func (r *run) earlier(ctx context.Context, s control.State) {
 	})
 }
 
-func (e *Engine) readReport(ctx context.Context, run string) (report.Report, error) {
+// Report reads what is kept of a run.
+func (e *Engine) Report(ctx context.Context, run string) (report.Report, error) {
 	key := control.ReportKey(e.m.Name, run, "json")
 	obj, err := e.o.ControlStore.Open(ctx, key, store.ReadOptions{})
 	if err != nil {

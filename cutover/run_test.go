@@ -34,7 +34,7 @@ func TestCutoverAndRollback(t *testing.T) {
 		if want := []string{"freeze:source", "switch:target", "unfreeze:target"}; !slices.Equal(w.hooks.steps(), want) {
 			t.Errorf("hooks %v, want %v", w.hooks.steps(), want)
 		}
-		kept, err := e.readReport(w.ctx, rep.Run)
+		kept, err := e.Report(w.ctx, rep.Run)
 		if err != nil || kept.Outcome != report.Switched || kept.Run != rep.Run || len(kept.Hooks) != 3 || len(kept.Lag.Samples) == 0 {
 			t.Errorf("the report that is kept: %+v, %v", kept, err)
 		}

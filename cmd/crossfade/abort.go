@@ -25,9 +25,7 @@ An operator who is still at it is not disturbed: interrupt that command (Ctrl-C)
 		},
 	}
 	migrationFlag(cmd, &f.file)
-	yesFlag(cmd, &f.yes)
-	cmd.Flags().StringVar(&f.report, "report", ".", "`directory` for the report, which is kept with the control documents as well")
-	cmd.MarkFlagDirname("report") //nolint:errcheck // the flag is there
+	f.common(cmd)
 	return cmd
 }
 
@@ -67,7 +65,7 @@ func (e *env) abandon(ctx context.Context, f turnFlags) error {
 		}
 	}
 	r, err := engine.Abort(ctx)
-	if err = e.concluded(files, r, err); err != nil {
+	if err = e.concluded(files, r, f.json, err); err != nil || f.json {
 		return err
 	}
 	_, err = fmt.Fprintf(e.stdout, "aborted: %s is as it was before, and the application writes to the %s\n", m.Name, held.Authority)

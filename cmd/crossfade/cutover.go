@@ -21,6 +21,7 @@ type turnFlags struct {
 	strict bool
 	dryRun bool
 	yes    bool
+	json   bool
 	report string
 }
 
@@ -29,7 +30,14 @@ func (f *turnFlags) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.strict, "strict", false, "in the freeze, list and compare everything, not only what changed")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "check, rehearse the hooks and compare; change nothing")
+	f.common(cmd)
+}
+
+// common are the flags that abort has too.
+func (f *turnFlags) common(cmd *cobra.Command) {
 	yesFlag(cmd, &f.yes)
+	flags := cmd.Flags()
+	flags.BoolVar(&f.json, "json", false, "print the report as one JSON object on standard output; nothing where nothing was begun")
 	flags.StringVar(&f.report, "report", ".", "`directory` for the report, which is kept with the control documents as well")
 	cmd.MarkFlagDirname("report") //nolint:errcheck // the flag is there
 }
@@ -102,6 +110,13 @@ func (e *env) turn(ctx context.Context, operation string, f turnFlags) error {
 	}
 	if t := held.Turn; held.Run == nil && held.Phase == goalOf(operation) && t != nil && t.To == held.Authority && !f.dryRun {
 		// Who did not see the end of it asks again.
+		if f.json {
+			r, err := engine.Report(ctx, t.Run)
+			if err != nil {
+				return fmt.Errorf("nothing to do, and the report of the run that did it cannot be read: %w", err)
+			}
+			return e.printRun(r)
+		}
 		_, err := fmt.Fprintf(e.stdout, "nothing to do: the application moved to the %s, %s, at %s, and changes flow to the other side\n",
 			t.To, d.at(t.To), t.At.UTC().Format(time.RFC3339))
 		return err
@@ -129,7 +144,7 @@ func (e *env) turn(ctx context.Context, operation string, f turnFlags) error {
 		run = engine.Rollback
 	}
 	r, err := run(ctx, opts)
-	return e.concluded(files, r, err)
+	return e.concluded(files, r, f.json, err)
 }
 
 // goalOf is the phase in which an operation ends.
@@ -142,21 +157,40 @@ func goalOf(operation string) control.Phase {
 
 // concluded shows and writes the report of a run. One without an ID never began;
 // one that was taken over is reported by who is at it now.
-func (e *env) concluded(files *reportFiles, r report.Report, err error) error {
+func (e *env) concluded(files *reportFiles, r report.Report, asJSON bool, err error) error {
 	_, takenOver := errors.AsType[*cutover.TakenOverError](err)
 	if takenOver || r.Run == "" && (!r.DryRun || err != nil) {
 		return err
 	}
-	io.WriteString(e.stdout, report.Summary(r)) //nolint:errcheck // the exit code tells what counts
-	if r.DryRun {
-		return err
+	var werr error
+	if asJSON {
+		werr = e.printRun(r)
+	} else {
+		io.WriteString(e.stdout, report.Summary(r)) //nolint:errcheck // the exit code tells what counts
 	}
-	names, werr := files.write(r)
+	if r.DryRun {
+		return errors.Join(err, werr)
+	}
+	names, ferr := files.write(r)
+	werr = errors.Join(werr, ferr)
+	if asJSON {
+		return errors.Join(err, werr)
+	}
 	for _, name := range names {
 		fmt.Fprintf(e.stdout, "report: %s\n", name)
 	}
 	fmt.Fprintf(e.stdout, "report: %s, and .json, in %s\n", control.ReportKey(r.Migration, r.Run, "html"), r.Control)
 	return errors.Join(err, werr)
+}
+
+// printRun prints a report for programs.
+func (e *env) printRun(r report.Report) error {
+	doc, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	_, err = e.stdout.Write(doc)
+	return err
 }
 
 // say tells people something, unless they asked for quiet.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/crossfade-io/crossfade/backfill"
 	"github.com/crossfade-io/crossfade/replicate"
+	"github.com/crossfade-io/crossfade/replicate/control"
+	"github.com/crossfade-io/crossfade/store"
 )
 
 type verifyFlags struct {
@@ -31,7 +34,9 @@ keep none of the same kind, the checksum that the copy was made with. With
 copying and is charged like it.
 
 With -f the stores, globs and the concurrency are those of the migration's file,
-where no flag says otherwise.
+where no flag says otherwise. Once the application has moved, the side that it
+writes to is then the one that the other is compared with, and what was copied
+either way before counts as the migration's own.
 
 ` + globHelp,
 		Example: `  crossfade verify s3://photos gs://photos-new
@@ -66,6 +71,37 @@ type verifyResult struct {
 	Error string `json:"error,omitempty"`
 }
 
+// comparer returns what compares the two ends. Where a migration has been turned
+// round, o is turned to have the authority as its source.
+func (e *env) comparer(ctx context.Context, p pair, o *ends, log *slog.Logger) (backfill.Syncer, error) {
+	plain, err := o.replicator(replicate.Policy{}, nil, log)
+	if err != nil || p.file == nil {
+		return plain, err
+	}
+	f, err := e.openFence(ctx, p.file.Control, p.file.Name, p, control.Forward, log)
+	if store.KindOf(err) == store.NotFound || err == nil && f.state.Turn == nil {
+		if f != nil {
+			err = f.close()
+		} else {
+			err = nil
+		}
+		return plain, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.fence = f // closed with the rest
+	engine, err := e.engine(ctx, &declared{Migration: *p.file, source: o.src, target: o.dst, control: f.store, docs: f.docs, log: log}, nil)
+	if err != nil {
+		return nil, err
+	}
+	either, authority, err := engine.Comparer(ctx)
+	if err == nil && authority == control.Target {
+		o.src, o.dst, o.Source, o.Target = o.dst, o.src, o.Target, o.Source
+	}
+	return either, err
+}
+
 func (e *env) verify(ctx context.Context, p pair, f verifyFlags) error {
 	screen := &console{w: e.stderr}
 	log := e.logger(screen)
@@ -78,7 +114,7 @@ func (e *env) verify(ctx context.Context, p pair, f verifyFlags) error {
 		return err
 	}
 	defer o.close() //nolint:errcheck // nothing was written
-	rep, err := o.replicator(replicate.Policy{}, nil, log)
+	rep, err := e.comparer(ctx, p, o, log)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type world struct {
 	environ []string // for processes
 	dir     string
 	file    string
+	hook    string // as the file has it
 	ends    map[control.Side]end
 	app     *demoapp.App
 	sides   *demoapp.Sides
@@ -72,7 +73,7 @@ func newWorld(t *testing.T) *world { // not for parallel tests: it sets the envi
 	t.Cleanup(transport.CloseIdleConnections)
 	w.ends[control.Source] = end{url: "s3://source", bucket: clouds.S3.Bucket("source"), client: &demoapp.S3{Bucket: "source", Client: awss3.NewFromConfig(aws.Config{
 		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_S3")), Region: "us-east-1", HTTPClient: &http.Client{Transport: transport},
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "example", ""),
+		Credentials: credentials.NewStaticCredentialsProvider(functest.AppKey, functest.AppSecret, ""),
 	}, func(o *awss3.Options) { o.UsePathStyle = true })}}
 	gcs, err := storage.NewClient(t.Context(), option.WithEndpoint(os.Getenv("STORAGE_EMULATOR_HOST")+"/storage/v1/"), option.WithoutAuthentication(),
 		option.WithHTTPClient(&http.Client{Transport: transport}))
@@ -89,14 +90,14 @@ func newWorld(t *testing.T) *world { // not for parallel tests: it sets the envi
 	}
 	hooks := httptest.NewServer(w.sides.Hooks("token"))
 	t.Cleanup(hooks.Close)
-	w.declare(hooks.URL + "/hooks")
+	w.hook = fmt.Sprintf(`{webhook: %s/hooks, headers: {Authorization: "Bearer token"}, timeout: 10s}`, hooks.URL)
+	w.declare(fmt.Sprintf("{mode: hook, hook: %s}\n  unfreeze: %s", w.hook, w.hook))
 	return w
 }
 
 // declare writes the migration's file.
-func (w *world) declare(hook string) {
+func (w *world) declare(freeze string) {
 	w.t.Helper()
-	call := fmt.Sprintf(`{webhook: %s, headers: {Authorization: "Bearer token"}, timeout: 10s}`, hook)
 	w.file = filepath.Join(w.dir, "crossfade.yaml")
 	text := fmt.Sprintf(`name: shop
 source: s3://source
@@ -104,11 +105,10 @@ target: gs://target
 functions: {timeout: %s}
 cutover:
   max_freeze: 10m
-  max_lag: 3s
-  freeze: {mode: hook, hook: %s}
-  unfreeze: %s
+  max_lag: 15s
+  freeze: %s
   switch: %s
-`, worldTimeout, call, call, call)
+`, worldTimeout, freeze, w.hook)
 	if err := os.WriteFile(w.file, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}

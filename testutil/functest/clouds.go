@@ -16,11 +16,21 @@ type Clouds struct {
 	env []string
 }
 
+// Who uses the S3 of Clouds, besides whom Env has credentials of: an application.
+const (
+	Role      = "arn:aws:iam::111122223333:role/crossfade" // of the credentials in Env
+	AppKey    = "AKIAAPPLICATION"
+	AppSecret = "application"
+)
+
 // NewClouds serves the clouds until the test ends.
 func NewClouds(t testing.TB) *Clouds {
 	t.Helper()
 	c := &Clouds{S3: cloudsim.NewCore(nil), GCS: cloudsim.NewCore(nil), Azure: cloudsim.NewCore(nil)}
-	s3, stop := cloudsim.Serve(cloudsim.NewS3(c.S3, cloudsim.S3Options{Credentials: map[string]string{"AKIAEXAMPLE": "example"}}))
+	s3, stop := cloudsim.Serve(cloudsim.NewS3(c.S3, cloudsim.S3Options{
+		Credentials: map[string]string{"AKIAEXAMPLE": "example", AppKey: AppSecret},
+		Principals:  map[string]string{"AKIAEXAMPLE": Role, AppKey: "arn:aws:iam::111122223333:role/app"},
+	}))
 	t.Cleanup(stop)
 	gcs, stop := cloudsim.Serve(cloudsim.NewGCS(c.GCS, cloudsim.GCSOptions{}))
 	t.Cleanup(stop)
