@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ type Function struct {
 	Concurrency int               // CROSSFADE_CONCURRENCY: keys of a batch at once; default 16
 	Timeout     time.Duration     // CROSSFADE_TIMEOUT: the platform's limit for one invocation; 0 where unset
 	LogLevel    slog.Level        // CROSSFADE_LOG_LEVEL, default info
+	LogFormat   LogFormat         // CROSSFADE_LOG_FORMAT; "" for the platform's own
+	Metrics     Metrics           // CROSSFADE_METRICS; "" leaves it to the OTEL_ variables
 
 	// Migration is the name of the migration whose phase the function follows
 	// (CROSSFADE_MIGRATION), "" where there is none. Control is where its control
@@ -33,6 +36,25 @@ type Function struct {
 	Control   Location
 	Reverse   bool
 }
+
+// LogFormat is the form of a log line.
+type LogFormat string
+
+// The forms.
+const (
+	LogJSON LogFormat = "json" // log/slog's
+	LogGCP  LogFormat = "gcp"  // Cloud Logging's
+)
+
+// Metrics is where metrics go.
+type Metrics string
+
+// The ways.
+const (
+	MetricsNone Metrics = "none"
+	MetricsEMF  Metrics = "emf"  // CloudWatch's embedded metric format, in the log
+	MetricsOTLP Metrics = "otlp" // OpenTelemetry's protocol over HTTP
+)
 
 const (
 	envPrefix      = "CROSSFADE_"
@@ -46,6 +68,8 @@ const (
 	envMigration   = envPrefix + "MIGRATION"
 	envControl     = envPrefix + "CONTROL"
 	envDirection   = envPrefix + "DIRECTION"
+	envLogFormat   = envPrefix + "LOG_FORMAT"
+	envMetrics     = envPrefix + "METRICS"
 
 	maxConcurrency = 1024
 	maxTimeout     = 24 * time.Hour
@@ -70,16 +94,18 @@ func FromEnv(lookup func(string) (string, bool), environ []string) (Function, er
 		envMigration:   migrationName(&f.Migration),
 		envControl:     location(&f.Control),
 		envDirection:   direction(&f.Reverse),
+		envLogFormat:   choice(&f.LogFormat, "a log format", LogJSON, LogGCP),
+		envMetrics:     choice(&f.Metrics, "a way for metrics", MetricsNone, MetricsEMF, MetricsOTLP),
 	}
-	known := make([]string, 0, len(parsers))
-	for name := range parsers {
-		known = append(known, name)
+	var known []string
+	for _, v := range Variables() {
+		known = append(known, v.Name)
 	}
 	slices.Sort(known)
 
 	var errs []error
 	given, ok := map[string]bool{}, map[string]bool{}
-	for _, name := range known {
+	for _, name := range slices.Sorted(maps.Keys(parsers)) {
 		value, _ := lookup(name)
 		value = strings.TrimSpace(value)
 		given[name] = value != ""
@@ -212,6 +238,22 @@ func direction(reverse *bool) func(string) error {
 		}
 		*reverse = s == "reverse"
 		return nil
+	}
+}
+
+// choice accepts one of the values, which are of what.
+func choice[T ~string](to *T, what string, values ...T) func(string) error {
+	return func(s string) error {
+		var names []string
+		for _, v := range values {
+			if s == string(v) {
+				*to = v
+				return nil
+			}
+			names = append(names, string(v))
+		}
+		last := len(names) - 1
+		return fmt.Errorf("%q is not %s: write %s or %s", s, what, strings.Join(names[:last], ", "), names[last])
 	}
 }
 

@@ -40,16 +40,18 @@ func TestFromEnv(t *testing.T) {
 	if f.Source.URL.Query().Get("region") != "eu-central-1" {
 		t.Errorf("the region is lost: %s", f.Source.URL)
 	}
-	if !f.Deletes || f.Foreign != replicate.KeepForeign || f.Concurrency != 16 || f.Timeout != 0 || f.LogLevel != slog.LevelInfo {
+	if !f.Deletes || f.Foreign != replicate.KeepForeign || f.Concurrency != 16 || f.Timeout != 0 || f.LogLevel != slog.LevelInfo || f.LogFormat != "" || f.Metrics != "" {
 		t.Errorf("defaults: %+v", f)
 	}
 	f, err = fromEnv(append([]string{
 		"CROSSFADE_DELETES=false", "CROSSFADE_FOREIGN=adopt", "CROSSFADE_CONCURRENCY=4", "CROSSFADE_TIMEOUT=9m", "CROSSFADE_LOG_LEVEL=Warn",
+		"CROSSFADE_LOG_FORMAT=gcp", "CROSSFADE_METRICS=emf",
 	}, pair...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Deletes || f.Foreign != replicate.AdoptForeign || f.Concurrency != 4 || f.Timeout != 9*time.Minute || f.LogLevel != slog.LevelWarn {
+	if f.Deletes || f.Foreign != replicate.AdoptForeign || f.Concurrency != 4 || f.Timeout != 9*time.Minute || f.LogLevel != slog.LevelWarn ||
+		f.LogFormat != config.LogGCP || f.Metrics != config.MetricsEMF {
 		t.Errorf("settings: %+v", f)
 	}
 }
@@ -99,6 +101,8 @@ func TestFromEnvErrors(t *testing.T) {
 		{"timeout without unit", append([]string{"CROSSFADE_TIMEOUT=60"}, pair...), []string{`CROSSFADE_TIMEOUT: "60"`, "60s"}},
 		{"timeout negative", append([]string{"CROSSFADE_TIMEOUT=-5m"}, pair...), []string{`CROSSFADE_TIMEOUT: "-5m"`}},
 		{"log level", append([]string{"CROSSFADE_LOG_LEVEL=verbose"}, pair...), []string{`CROSSFADE_LOG_LEVEL: "verbose"`, "debug, info, warn or error"}},
+		{"log format", append([]string{"CROSSFADE_LOG_FORMAT=text"}, pair...), []string{`CROSSFADE_LOG_FORMAT: "text"`, "json or gcp"}},
+		{"metrics", append([]string{"CROSSFADE_METRICS=statsd"}, pair...), []string{`CROSSFADE_METRICS: "statsd"`, "none, emf or otlp"}},
 		{"misspelt", append([]string{"CROSSFADE_DELETE=false"}, pair...), []string{"CROSSFADE_DELETE is not known", "CROSSFADE_DELETES"}},
 		{"misspelt, empty", append([]string{"CROSSFADE_FOREIGNS="}, pair...), []string{"CROSSFADE_FOREIGNS is not known", "CROSSFADE_FOREIGN"}},
 		{"same store", []string{pair[0], "CROSSFADE_TARGET=s3://photos/in/"}, []string{"s3://photos/in/", "hold the same objects"}},
@@ -173,7 +177,7 @@ func TestFromEnvSecrets(t *testing.T) {
 // One mistake in a known name, and it is the one that is suggested.
 func TestFromEnvSuggests(t *testing.T) {
 	t.Parallel()
-	known := []string{"SOURCE", "TARGET", "DELETES", "FOREIGN", "CONCURRENCY", "TIMEOUT", "LOG_LEVEL", "MIGRATION", "CONTROL", "DIRECTION"}
+	known := []string{"SOURCE", "TARGET", "DELETES", "FOREIGN", "CONCURRENCY", "TIMEOUT", "LOG_LEVEL", "MIGRATION", "CONTROL", "DIRECTION", "LOG_FORMAT", "METRICS"}
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.SampledFrom(known).Draw(t, "name")
 		at := rapid.IntRange(0, len(name)-1).Draw(t, "at")

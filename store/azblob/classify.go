@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/store/token"
 )
 
 // responseError words an answer of the service in one line, without its URL,
@@ -47,6 +48,10 @@ func (s *Store) classify(op, key string, err error) error {
 		out.Kind = kindOf(resp.StatusCode, bloberror.Code(resp.ErrorCode))
 		out.RetryAfter = retryAfter(resp.RawResponse)
 		out.Err = &responseError{resp}
+		return out
+	}
+	if e, ok := errors.AsType[*token.Error](err); ok {
+		out.Kind, out.Err = e.Kind, e
 		return out
 	}
 	if e, ok := errors.AsType[*loginError](err); ok {

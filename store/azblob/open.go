@@ -1,6 +1,7 @@
 package azblob
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/store/token"
 )
 
 // The environment that chooses account and credential.
@@ -43,23 +45,23 @@ const (
 // Requests are not repeated by the SDK, for that is package retry's part: both
 // would multiply their attempts. Only the blocks of large uploads are.
 func Open(_ context.Context, u *url.URL) (store.Store, error) {
-	return open(u, os.Getenv)
+	return open(u, os.Getenv, Identity{})
 }
 
-func open(u *url.URL, getenv func(string) string) (store.Store, error) {
+func open(u *url.URL, getenv func(string) string, id Identity) (store.Store, error) {
 	at, err := locate(u)
 	if err != nil {
 		return nil, err
 	}
 	opts, closeIdle := clientOptions()
 	opts.Retry.MaxRetries = -1 // none
-	client, err := at.client(getenv, opts)
+	client, as, err := at.client(getenv, opts, id)
 	if err != nil {
 		return nil, err
 	}
 	blocks := retryOptions()
 	s := New(client, at.prefix, Options{BlockRetry: &blocks})
-	s.closeIdle = closeIdle
+	s.closeIdle, s.as = closeIdle, as
 	return s, nil
 }
 
@@ -99,18 +101,18 @@ func locate(u *url.URL) (location, error) {
 	return location{}, fmt.Errorf("%s is not a scheme of Azure Blob Storage: use az or https", u.Scheme)
 }
 
-// client chooses the account and the credential.
-func (at location) client(getenv func(string) string, opts *container.ClientOptions) (*container.Client, error) {
+// client chooses the account and the credential; as is whose, where that is known.
+func (at location) client(getenv func(string) string, opts *container.ClientOptions, id Identity) (client *container.Client, as string, err error) {
 	if conn := getenv(envConnection); conn != "" && (at.account == "" || at.account == connectionAccount(conn)) {
 		client, err := container.NewClientFromConnectionString(conn, at.container, opts)
 		if err != nil {
-			return nil, errors.New(envConnection + " is not a connection string: copy it from the access keys of the account") // the SDK's error may quote it
+			return nil, "", errors.New(envConnection + " is not a connection string: copy it from the access keys of the account") // the SDK's error may quote it
 		}
-		return client, nil
+		return client, "", nil
 	}
 	if at.account == "" {
 		if at.account = getenv(envAccount); at.account == "" {
-			return nil, fmt.Errorf("az://%s names no account: set %s, or %s with %s, %s or a login that Azure's default credential finds",
+			return nil, "", fmt.Errorf("az://%s names no account: set %s, or %s with %s, %s or a login that Azure's default credential finds",
 				at.container, envConnection, envAccount, envKey, envSAS)
 		}
 		at.endpoint = "https://" + at.account + ".blob.core.windows.net"
@@ -119,23 +121,35 @@ func (at location) client(getenv func(string) string, opts *container.ClientOpti
 	if key := getenv(envKey); key != "" {
 		cred, err := container.NewSharedKeyCredential(at.account, key)
 		if err != nil {
-			return nil, errors.New(envKey + " is not an account key: copy it from the access keys of the account")
+			return nil, "", errors.New(envKey + " is not an account key: copy it from the access keys of the account")
 		}
-		return container.NewClientWithSharedKeyCredential(location, cred, opts)
+		client, err = container.NewClientWithSharedKeyCredential(location, cred, opts)
+		return client, "", err
 	}
 	if sas := strings.TrimPrefix(getenv(envSAS), "?"); sas != "" {
 		if q, err := url.ParseQuery(sas); err != nil || q.Get("sig") == "" {
-			return nil, errors.New(envSAS + " is not a shared access signature: it has no sig")
+			return nil, "", errors.New(envSAS + " is not a shared access signature: it has no sig")
 		}
-		return container.NewClientWithNoCredential(location+"?"+sas, opts)
+		client, err = container.NewClientWithNoCredential(location+"?"+sas, opts)
+		return client, "", err
 	}
 	tokens := opts.ClientOptions
-	tokens.Retry = retryOptions() // a failure to log in is final for everyone else
-	cred, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: tokens})
+	cred, err := id.credential(getenv, tokens)
 	if err != nil {
-		return nil, &loginError{at.account, err}
+		return nil, "", err
 	}
-	return container.NewClient(location, &login{cred, at.account}, opts)
+	if f, ok := cred.(*federation); ok {
+		as = f.whose()
+	} else {
+		tokens.Retry = retryOptions() // that there is no answer at all is final for everyone else
+		found, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: tokens})
+		if err != nil {
+			return nil, "", &loginError{at.account, err}
+		}
+		cred = &login{found, at.account, loginName(getenv), []string{getenv(envSecret), getenv(envHeader)}}
+	}
+	client, err = container.NewClient(location, cred, opts)
+	return client, as, err
 }
 
 // connectionAccount is the account that a connection string is for, or "".
@@ -152,15 +166,21 @@ func connectionAccount(conn string) string {
 type login struct {
 	azcore.TokenCredential
 	account string
+	name    string // by what it logs in
+	secrets []string
 }
 
-// GetToken returns a token, or a *loginError.
+// GetToken returns a token, or a *loginError, or a *token.Error where a login was
+// found and refused.
 func (l *login) GetToken(ctx context.Context, opts policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := l.TokenCredential.GetToken(ctx, opts)
-	if err != nil && ctx.Err() == nil {
-		return token, &loginError{l.account, err}
+	t, err := l.TokenCredential.GetToken(ctx, opts)
+	if err == nil || ctx.Err() != nil {
+		return t, err
 	}
-	return token, err
+	if e, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok && e.RawResponse != nil {
+		return t, loginRefused(err, l.name, anyLogin, "check its tenant, its secret or federated credential, and that it exists", l.secrets...)
+	}
+	return t, &loginError{l.account, err}
 }
 
 type loginError struct {
@@ -191,12 +211,19 @@ func (s *Store) explain(err error) error {
 		hint = "the container does not exist: create it, or correct the URL or the account"
 	case bloberror.HasCode(err, bloberror.AuthenticationFailed):
 		hint = "the credential is not accepted: check the account key or the shared access signature, and this machine's clock"
+	case refused(err):
+		return err // it says what to do
 	case e.Kind == store.Denied:
-		hint = "not permitted: the identity needs the role Storage Blob Data Contributor (Reader for a source), a signature the permissions to read, write, delete and list"
+		hint = "not permitted: " + cmp.Or(s.as, "the identity") + " needs the role Storage Blob Data Contributor (Reader for a source), a signature the permissions to read, write, delete and list"
 	default:
 		return err
 	}
 	return &store.Error{Op: e.Op, Store: e.Store, Kind: e.Kind, RetryAfter: e.RetryAfter, Err: fmt.Errorf("%s: %w", hint, e.Err)}
+}
+
+func refused(err error) bool {
+	_, ok := errors.AsType[*token.Error](err)
+	return ok
 }
 
 // ClientOptions are those that a client for New needs: a transport that does not

@@ -21,7 +21,7 @@ import (
 const (
 	secret     = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 	connection = "DefaultEndpointsProtocol=http;AccountName=devacct;AccountKey=" + secret + ";BlobEndpoint=http://127.0.0.1:10000/devacct;"
-	token      = "?sv=2024-11-04&sp=rwdl&sig=" + secret
+	signature  = "?sv=2024-11-04&sp=rwdl&sig=" + secret
 )
 
 func TestOpen(t *testing.T) {
@@ -39,7 +39,7 @@ func TestOpen(t *testing.T) {
 		{"broken connection string", "az://photos", map[string]string{envConnection: "AccountKey=" + secret}, "", "", envConnection + " is not a connection string"},
 		{"account and key", "az://photos", map[string]string{envAccount: "acct", envKey: secret}, "https://acct.blob.core.windows.net/photos", "az://photos", ""},
 		{"account and broken key", "az://photos", map[string]string{envAccount: "acct", envKey: "se cret"}, "", "", envKey + " is not an account key"},
-		{"account and signature", "az://photos/a%20b/", map[string]string{envAccount: "acct", envSAS: token}, "https://acct.blob.core.windows.net/photos", "az://photos/a b", ""},
+		{"account and signature", "az://photos/a%20b/", map[string]string{envAccount: "acct", envSAS: signature}, "https://acct.blob.core.windows.net/photos", "az://photos/a b", ""},
 		{"account and broken signature", "az://photos", map[string]string{envAccount: "acct", envSAS: "?sv=1"}, "", "", envSAS + " is not a shared access signature"},
 		{"account alone", "az://photos", map[string]string{envAccount: "acct"}, "https://acct.blob.core.windows.net/photos", "az://photos", ""},
 		{"nothing", "az://photos", nil, "", "", "names no account: set " + envConnection},
@@ -51,14 +51,14 @@ func TestOpen(t *testing.T) {
 		{"https elsewhere", "https://example.com/photos", nil, "", "", "write https://ACCOUNT"},
 		{"no container", "az:///x", nil, "", "", "names no container"},
 		{"parameter", "az://photos?region=x", map[string]string{envConnection: connection}, "", "", `unknown parameter "region"`},
-		{"signature in the URL", "https://acct.blob.core.windows.net/photos" + token, nil, "", "", envSAS},
+		{"signature in the URL", "https://acct.blob.core.windows.net/photos" + signature, nil, "", "", envSAS},
 		{"another scheme", "s3://photos", nil, "", "", "use az or https"},
 	} {
 		u, err := url.Parse(tt.raw)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := open(u, func(name string) string { return tt.env[name] })
+		s, err := open(u, func(name string) string { return tt.env[name] }, Identity{})
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: %v, want %q", tt.name, err, tt.err)
@@ -85,7 +85,7 @@ func (noLogin) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Acc
 
 func TestNoLogin(t *testing.T) {
 	t.Parallel()
-	client, err := container.NewClient("https://acct.blob.core.windows.net/photos", &login{noLogin{}, "acct"}, ClientOptions())
+	client, err := container.NewClient("https://acct.blob.core.windows.net/photos", &login{noLogin{}, "acct", "", nil}, ClientOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

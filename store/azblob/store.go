@@ -81,6 +81,7 @@ type Store struct {
 	client *container.Client
 	prefix string
 	name   string // az://container/prefix, for errors
+	as     string // whose permissions count, for advice; "" where it is not known
 	opts   Options
 	pool   *parts.Pool
 

@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"cloud.google.com/go/auth"
+	"cloud.google.com/go/compute/metadata"
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
 
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/store/token"
 )
 
 // fail turns an error of the SDK into the store's.
@@ -58,6 +60,9 @@ func classify(err error) (store.Kind, time.Duration) {
 	case errors.Is(err, storage.ErrObjectNotExist):
 		return store.NotFound, 0
 	}
+	if e, ok := errors.AsType[*token.Error](err); ok {
+		return e.Kind, 0
+	}
 	if e, ok := errors.AsType[*googleapi.Error](err); ok {
 		return classifyStatus(e), retryAfter(e.Header)
 	}
@@ -67,10 +72,23 @@ func classify(err error) (store.Kind, time.Duration) {
 		}
 		return store.Unavailable, 0
 	}
+	if kind, ok := classifyMetadata(err); ok {
+		return kind, 0
+	}
 	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return store.Unavailable, 0
 	}
 	return store.Unknown, 0
+}
+
+// classifyMetadata is for errors of the metadata server, which gives tokens to
+// what runs on Google Cloud.
+func classifyMetadata(err error) (store.Kind, bool) {
+	if e, ok := errors.AsType[*metadata.Error](err); ok {
+		return token.KindOf(e.Code), true
+	}
+	_, ok := errors.AsType[metadata.NotDefinedError](err)
+	return store.Denied, ok
 }
 
 func classifyStatus(e *googleapi.Error) store.Kind {
@@ -129,9 +147,18 @@ func (e *plainError) Unwrap() error { return e.err }
 // plain takes URLs out of the text, since that of an upload's session is as
 // good as a credential, and bodies, and what would break the line.
 func plain(err error) error {
+	if e, ok := errors.AsType[*token.Error](err); ok {
+		return e
+	}
 	text := err.Error()
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		text = e.Op + ": " + e.Err.Error()
+	}
+	if e, ok := errors.AsType[*auth.Error](err); ok {
+		text = "the credentials are not accepted: " + token.Scrub(e.Error())
+	}
+	if _, ok := classifyMetadata(err); ok {
+		text = "the metadata server gives no token of the service account of this process: " + token.Scrub(text)
 	}
 	if e, ok := errors.AsType[*googleapi.Error](err); ok {
 		text = strconv.Itoa(e.Code) + " " + statusText(e)

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"cloud.google.com/go/auth/credentials"
+	"cloud.google.com/go/auth"
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/option"
 	rawstorage "google.golang.org/api/storage/v1"
@@ -23,7 +23,8 @@ type ClientOptions struct {
 	// http://127.0.0.1:4443; "" is Google's.
 	Endpoint string
 
-	Anonymous bool // send no credentials
+	Anonymous   bool              // send no credentials
+	Credentials *auth.Credentials // default: the application default credentials
 
 	// Transport carries the requests, below authentication. Default: a clone
 	// of http.DefaultTransport that speaks HTTP/1.1.
@@ -47,9 +48,10 @@ func NewClient(ctx context.Context, opts ClientOptions) (*Client, error) {
 		transport = defaultTransport()
 	}
 	if !opts.Anonymous {
-		creds, err := credentials.DetectDefault(&credentials.DetectOptions{
-			Scopes: []string{storage.ScopeFullControl, "https://www.googleapis.com/auth/cloud-platform"},
-		})
+		creds, err := opts.Credentials, error(nil)
+		if creds == nil {
+			creds, err = detect()
+		}
 		if err != nil {
 			return nil, fmt.Errorf("no Google credentials: set GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or run \"gcloud auth application-default login\" (for an emulator set STORAGE_EMULATOR_HOST): %w", err)
 		}
@@ -58,7 +60,7 @@ func NewClient(ctx context.Context, opts ClientOptions) (*Client, error) {
 		}
 	}
 	hc := &http.Client{Transport: &observer{base: &detacher{base: transport}}}
-	clientOpts := []option.ClientOption{option.WithHTTPClient(hc), option.WithoutAuthentication()}
+	clientOpts := []option.ClientOption{option.WithHTTPClient(hc), option.WithoutAuthentication(), option.WithLogger(silent())}
 	if opts.Endpoint != "" {
 		clientOpts = append(clientOpts, option.WithEndpoint(opts.Endpoint+"/storage/v1/"))
 	}

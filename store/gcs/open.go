@@ -2,8 +2,8 @@
 //
 // URLs are gs://bucket/prefix and have no parameters. Credentials are Google's
 // application default credentials (GOOGLE_APPLICATION_CREDENTIALS, gcloud, the
-// metadata server); STORAGE_EMULATOR_HOST points to an emulator instead, which
-// gets no credentials.
+// metadata server), or those of an Identity; STORAGE_EMULATOR_HOST points to an
+// emulator instead, which gets no credentials.
 //
 // Names of metadata come back in lower case, because the XML API, by which
 // bytes are read, tells them as headers. Names and values that no header can
@@ -30,7 +30,9 @@ const emulatorHost = "STORAGE_EMULATOR_HOST"
 //
 // Requests are not repeated by the SDK, for that is package retry's part: both
 // would multiply their attempts. Only the chunks of large uploads are.
-func Open(ctx context.Context, u *url.URL) (store.Store, error) {
+func Open(ctx context.Context, u *url.URL) (store.Store, error) { return open(ctx, u, Identity{}) }
+
+func open(ctx context.Context, u *url.URL, id Identity) (store.Store, error) {
 	fail := func(kind store.Kind, err error) (store.Store, error) {
 		return nil, &store.Error{Op: "open", Store: "gs://" + u.Host, Kind: kind, Err: err}
 	}
@@ -54,6 +56,10 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 			return fail(store.Invalid, fmt.Errorf("%s is not of the form host:port", emulatorHost))
 		}
 		opts.Endpoint, opts.Anonymous = e.Scheme+"://"+e.Host, true
+	} else if id.Audience != "" {
+		if opts.Credentials, err = id.credentials(); err != nil {
+			return fail(store.Invalid, err)
+		}
 	}
 	client, err := NewClient(ctx, opts)
 	if err != nil {
@@ -61,5 +67,8 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 	}
 	s := New(client, u.Host, strings.TrimPrefix(u.Path, "/"), Options{Attempts: 1})
 	s.owns = true
+	if opts.Credentials != nil {
+		s.as = id.whose()
+	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package gcs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/store/parts"
+	"github.com/crossfade-io/crossfade/store/token"
 )
 
 // The limits of the service ("Quotas & limits").
@@ -77,6 +79,7 @@ type Store struct {
 	bucket string
 	prefix string
 	id     string // gs://bucket/prefix, for errors
+	as     string // whose permissions count, for advice; "" where it is not known
 	opts   Options
 	handle *storage.BucketHandle
 	pool   *parts.Pool
@@ -135,7 +138,9 @@ func (s *Store) Check(ctx context.Context) error {
 	case errors.Is(err, storage.ErrBucketNotExist):
 		e.Err = fmt.Errorf("the bucket %s does not exist: create it, or correct the URL: %w", s.bucket, e.Err)
 	case e.Kind == store.Denied:
-		e.Err = fmt.Errorf("the bucket may not be listed: grant roles/storage.objectViewer (source) or roles/storage.objectUser (target) on it to the account in use: %w", e.Err)
+		if _, ok := errors.AsType[*token.Error](err); !ok {
+			e.Err = fmt.Errorf("the bucket may not be listed: grant roles/storage.objectViewer (source) or roles/storage.objectUser (target) on it to %s: %w", cmp.Or(s.as, "the account in use"), e.Err)
+		}
 	}
 	return e
 }

@@ -13,6 +13,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/crossfade-io/crossfade/store"
+	"github.com/crossfade-io/crossfade/store/token"
 )
 
 // headNotFound is what the SDK makes of a 404 without a body. HEAD has none by
@@ -97,13 +98,28 @@ var codes = map[string]store.Kind{
 // credentialsError is a failure to get credentials at all.
 type credentialsError struct{ err error }
 
-func (e *credentialsError) Error() string { return "no credentials: " + e.err.Error() }
+func (e *credentialsError) Error() string { return "no credentials: " + token.Scrub(e.err.Error()) }
 func (e *credentialsError) Unwrap() error { return e.err }
+
+// kind is Denied, but where STS was asked and did not answer, or not as yet.
+func (e *credentialsError) kind() store.Kind {
+	if op, ok := errors.AsType[*smithy.OperationError](e.err); !ok || op.ServiceID != "STS" {
+		return store.Denied
+	}
+	status := 0
+	if r, ok := errors.AsType[*smithyhttp.ResponseError](e.err); ok && r.Response != nil {
+		status = r.HTTPStatusCode()
+	}
+	return token.KindOf(status)
+}
 
 // fail turns an error of the SDK into a *store.Error.
 func (s *Store) fail(op, key string, err error) error {
 	e := &store.Error{Op: op, Store: s.name, Key: key, Err: err}
 	e.Kind, e.RetryAfter = classify(err)
+	if t, ok := errors.AsType[*token.Error](err); ok {
+		e.Err = t // one line instead of the SDK's many
+	}
 	if op != "head" && op != "update" && errorCode(err) == headNotFound {
 		e.Kind = store.Unknown
 	}
@@ -121,8 +137,11 @@ func classify(err error) (store.Kind, time.Duration) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return store.Unknown, 0
 	}
-	if _, ok := errors.AsType[*credentialsError](err); ok {
-		return store.Denied, 0
+	if t, ok := errors.AsType[*token.Error](err); ok {
+		return t.Kind, 0
+	}
+	if c, ok := errors.AsType[*credentialsError](err); ok {
+		return c.kind(), 0
 	}
 	var after time.Duration
 	status := 0

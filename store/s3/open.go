@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/crossfade-io/crossfade/store"
@@ -43,15 +45,20 @@ const (
 //	endpoint    URL of a server other than AWS
 //	path_style  true or false; by default true where there is an endpoint
 //	profile     of the AWS configuration files
+//	keys        NAME: credentials are in NAME_ACCESS_KEY_ID, NAME_SECRET_ACCESS_KEY
+//	            and NAME_SESSION_TOKEN, for a store that takes others than the
+//	            process has in the AWS_ variables
 //
 // Endpoint https://storage.googleapis.com means Cloud Storage with HMAC keys in
-// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or where keys says.
 //
 // Requests are not repeated by the SDK, for that is package retry's part: both
 // would multiply their attempts. Only the parts of large uploads are.
 //
 // Nothing is asked of the bucket yet: see Check.
-func Open(ctx context.Context, u *url.URL) (store.Store, error) {
+func Open(ctx context.Context, u *url.URL) (store.Store, error) { return open(ctx, u, Identity{}) }
+
+func open(ctx context.Context, u *url.URL, id Identity) (store.Store, error) {
 	prefix := strings.TrimPrefix(u.Path, "/")
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
 		prefix += "/"
@@ -69,7 +76,10 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 	if err != nil {
 		return fail("%w", err)
 	}
-	cfg, err := p.load(ctx)
+	if p.profile != "" || p.keys != "" {
+		id = Identity{} // what the URL says goes before the environment
+	}
+	cfg, err := p.load(ctx, id)
 	if err != nil {
 		return fail("reading the AWS configuration: %w", err)
 	}
@@ -79,6 +89,9 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 		return fail("the endpoint of the environment or profile (AWS_ENDPOINT_URL_S3) is no URL such as https://host:port, without credentials and query")
 	}
 	interop := onGoogle(base.BaseEndpoint)
+	if interop && id.Role != "" {
+		return fail("Cloud Storage in interoperability mode takes HMAC keys and no role: write gs://%s, or &keys=NAME with the keys in NAME_ACCESS_KEY_ID and NAME_SECRET_ACCESS_KEY", u.Host)
+	}
 	if cfg.Region == "" && base.BaseEndpoint == nil {
 		return fail("no region: set AWS_REGION, or write s3://%s?region=REGION", u.Host)
 	}
@@ -92,7 +105,11 @@ func Open(ctx context.Context, u *url.URL) (store.Store, error) {
 			o.Region = "us-east-1" // what servers other than AWS usually take
 		}
 	})
-	return New(client, u.Host, prefix, Options{Interop: interop, PartRetryer: partRetryer(cfg.RetryMaxAttempts)}), nil
+	s := New(client, u.Host, prefix, Options{Interop: interop, PartRetryer: partRetryer(cfg.RetryMaxAttempts)})
+	if id.Role != "" {
+		s.as = id.whose()
+	}
+	return s, nil
 }
 
 // skewOnly repeats a request once, if it was refused because this machine's clock
@@ -117,8 +134,8 @@ func partRetryer(configured int) aws.Retryer {
 
 // params are the query parameters of a URL.
 type params struct {
-	region, endpoint, profile string
-	pathStyle                 *bool
+	region, endpoint, profile, keys string
+	pathStyle                       *bool
 }
 
 func readParams(u *url.URL) (p params, err error) {
@@ -133,6 +150,8 @@ func readParams(u *url.URL) (p params, err error) {
 			p.region = v
 		case "profile":
 			p.profile = v
+		case "keys":
+			p.keys = v
 		case "endpoint":
 			if !plainEndpoint(v) {
 				return p, errors.New("endpoint is no URL such as https://host:port, without credentials and query")
@@ -145,13 +164,13 @@ func readParams(u *url.URL) (p params, err error) {
 			}
 			p.pathStyle = &b
 		default:
-			return p, fmt.Errorf("unknown query parameter %q: known are endpoint, path_style, profile, region", name)
+			return p, fmt.Errorf("unknown query parameter %q: known are endpoint, keys, path_style, profile, region", name)
 		}
 	}
-	return p, nil
+	return p, p.checkKeys(os.LookupEnv)
 }
 
-func (p params) load(ctx context.Context) (aws.Config, error) {
+func (p params) load(ctx context.Context, id Identity) (aws.Config, error) {
 	opts := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConnsPerHost, t.MaxIdleConns = idleConnections, idleConnections
@@ -168,8 +187,14 @@ func (p params) load(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	switch {
+	case p.keys != "":
+		cfg.Credentials = credentials.NewStaticCredentialsProvider(os.Getenv(p.keys+keyID), os.Getenv(p.keys+secretKey), os.Getenv(p.keys+sessionToken))
+	case id.Role != "":
+		cfg.Credentials = id.provider(cfg)
+	}
 	if cfg.Credentials != nil {
-		cfg.Credentials = credentials{cfg.Credentials}
+		cfg.Credentials = marked{cfg.Credentials}
 	}
 	return cfg, nil
 }
@@ -207,10 +232,10 @@ func onGoogle(endpoint *string) bool {
 	return host == googleHost || strings.HasSuffix(host, "."+googleHost)
 }
 
-// credentials marks failures to get any.
-type credentials struct{ aws.CredentialsProvider }
+// marked marks failures to get credentials.
+type marked struct{ aws.CredentialsProvider }
 
-func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (c marked) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	v, err := c.CredentialsProvider.Retrieve(ctx)
 	if err != nil {
 		return v, &credentialsError{err}

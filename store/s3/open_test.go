@@ -44,7 +44,7 @@ func open(t *testing.T, raw string) (store.Store, error) {
 func TestOpenRefuses(t *testing.T) {
 	environment(t, map[string]string{"AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey})
 	for raw, want := range map[string]string{
-		"s3://b?regoin=x":                           `unknown query parameter "regoin": known are endpoint, path_style, profile, region`,
+		"s3://b?regoin=x":                           `unknown query parameter "regoin": known are endpoint, keys, path_style, profile, region`,
 		"s3://b":                                    "no region: set AWS_REGION, or write s3://b?region=REGION",
 		"s3:///x":                                   "names no bucket",
 		"s3://b?endpoint=host:9":                    "endpoint is no URL",
@@ -52,6 +52,9 @@ func TestOpenRefuses(t *testing.T) {
 		"s3://b?region=r&path_style=maybe":          `path_style="maybe" is neither true nor false`,
 		"s3://b--use1-az4--x-s3?region=us-east-1":   "directory buckets",
 		"s3://b?region=us-east-1&profile=not-there": "not-there",
+		"s3://b?region=r&profile=p&keys=GCS":        "both profile and keys are given",
+		"s3://b?region=r&keys=AKIAsecret/key":       "keys is the beginning of the names of two variables",
+		"s3://b?region=r&keys=NOT_SET":              "keys=NOT_SET, but NOT_SET_ACCESS_KEY_ID is not set",
 	} {
 		_, err := open(t, raw)
 		if err == nil || !strings.Contains(err.Error(), want) || store.KindOf(err) != store.Invalid {
@@ -77,6 +80,9 @@ func TestOpenWorks(t *testing.T) {
 		"service env": {"s3://b/dir/", map[string]string{"AWS_ENDPOINT_URL_S3": srv.url}},
 		"global env":  {"s3://b/dir", map[string]string{"AWS_ENDPOINT_URL": srv.url, "AWS_REGION": "us-east-1"}},
 		"profile":     {"s3://b/dir?profile=p", nil},
+		"keys": {"s3://b/dir?keys=OTHER&region=us-east-1&endpoint=" + srv.url, map[string]string{
+			"OTHER_ACCESS_KEY_ID": accessKey, "OTHER_SECRET_ACCESS_KEY": secretKey, "AWS_ACCESS_KEY_ID": "theirs", "AWS_SECRET_ACCESS_KEY": "theirs", "AWS_SESSION_TOKEN": "theirs",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environment(t, keys)

@@ -3,8 +3,8 @@
 //
 // # URLs
 //
-// s3://bucket/prefix with the query parameters region, endpoint, path_style and
-// profile; the environment of the AWS tools (AWS_ACCESS_KEY_ID, AWS_PROFILE,
+// s3://bucket/prefix with the query parameters region, endpoint, path_style,
+// profile and keys; the environment of the AWS tools (AWS_ACCESS_KEY_ID, AWS_PROFILE,
 // AWS_REGION, AWS_ENDPOINT_URL_S3 and so on) works unchanged. See Open.
 //
 // # Versions
@@ -91,6 +91,7 @@ type Store struct {
 	bucket string
 	prefix string
 	name   string // for errors
+	as     string // whose permissions count, for advice; "" where it is not known
 	opts   Options
 	pool   *parts.Pool
 	always []func(*s3.Options) // for every call
