@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/crossfade-io/crossfade/functions/eventgrid"
 	"github.com/crossfade-io/crossfade/functions/gcs"
@@ -40,6 +41,27 @@ var forgers = map[string]struct {
 	}},
 	"azure": {2, func(bucket, key string, removed bool) (string, []byte) {
 		return "Aeg-Event-Type: Notification", mustJSON([]any{azureEvent("acct", bucket, key, removed)})
+	}},
+	"s3 by SNS": {0, func(bucket, key string, removed bool) (string, []byte) {
+		return "", snsDelivery(s3Document(s3Record(bucket, key, removed)))
+	}},
+	"s3 by EventBridge": {0, func(bucket, key string, removed bool) (string, []byte) {
+		return "", bridged(bucket, key, removed, time.Time{})
+	}},
+	"s3 by a failed invocation": {0, func(bucket, key string, removed bool) (string, []byte) {
+		return "", mustJSON(map[string]any{"requestPayload": json.RawMessage(bridged(bucket, key, removed, time.Time{}))})
+	}},
+	"gcs by push": {1, func(bucket, key string, removed bool) (string, []byte) {
+		typ := "OBJECT_FINALIZE"
+		if removed {
+			typ = "OBJECT_DELETE"
+		}
+		return "Content-Type: application/json", mustJSON(map[string]any{"message": map[string]any{
+			"messageId": "1", "attributes": map[string]string{"eventType": typ, "payloadFormat": "NONE", "bucketId": bucket, "objectId": key},
+		}})
+	}},
+	"azure by queue": {2, func(bucket, key string, removed bool) (string, []byte) {
+		return "", queueInvocation(mustJSON(azureEvent("acct", bucket, key, removed)))
 	}},
 }
 
@@ -99,7 +121,7 @@ func TestAimedEvents(t *testing.T) {
 		{"control object of the bucket", "photos", ".crossfade/m/phase.json", 200, "outside the prefix"},
 		{"no key", "photos", "", 400, ""},
 		{"1025 bytes", "photos", "in/" + long, 400, "malformed"},
-		{"1 MB", "photos", "in/" + strings.Repeat(long, 1000), 400, "malformed"},
+		{"100 kB", "photos", "in/" + strings.Repeat(long, 100), 400, "malformed"},
 		{"line break", "photos", "in/a\n{\"level\":\"INFO\",\"msg\":\"forged\"}", 200, ""},
 		{"escape sequence", "photos", "in/\x1b[2J\x1b]0;x\a", 200, ""},
 		{"line separator", "photos", "in/a\u2028b\u2029\u202e\u0085", 200, ""},
@@ -127,6 +149,33 @@ func TestAimedEvents(t *testing.T) {
 	}
 }
 
+// A key that is read in two ways gets out of bounds in neither.
+func TestEscapedKeys(t *testing.T) {
+	t.Parallel()
+	for key, synced := range map[string]bool{
+		"in/%2Ecrossfade/m/phase.json": false, "in/.crossfade%2Fm%2Fphase.json": false, "in/%252Ecrossfade/": false,
+		"out%2Fa.txt": false, "in%2F..%2Fout%2Fa.txt": false, "in/%00": false, "in/%FF": false, "in/": false, "in%2F": false,
+		"in%2Fa.txt": true, "%69n/a%2Etxt": true, "in/a.txt": true,
+	} {
+		for what, doc := range map[string][]byte{
+			"EventBridge": bridged("photos", key, false, time.Time{}),
+			"a deletion":  bridged("photos", key, true, time.Time{}),
+			"a task": mustJSON(map[string]any{"invocationSchemaVersion": "2.0", "invocationId": "1", "tasks": []any{
+				map[string]any{"taskId": "1", "s3Key": key, "s3Bucket": "photos"},
+			}}),
+		} {
+			w := newBounds(t, 0)
+			if status, answer := deliver(t, w.proc, nil, 0, "", doc); status != 200 {
+				t.Errorf("%s, %q: status %d %s", what, key, status, answer)
+			}
+			w.check(t)
+			if got := w.target.Get("a.txt") != nil; got != synced {
+				t.Errorf("%s, %q: synced %v", what, key, got)
+			}
+		}
+	}
+}
+
 // Of a name that stands twice in a document either may count, but never so that
 // one is checked and the other used.
 func TestDoubledNames(t *testing.T) {
@@ -136,6 +185,10 @@ func TestDoubledNames(t *testing.T) {
 		`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"photos","NAME":"other"},"object":{"key":"in/a.txt"}}}]}`,
 		`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"photos"},"object":{"key":"in/a.txt"}},"S3":{"object":{"KEY":"in/.crossfade/m/phase.json"}}}]}`,
 		`{"Records":[{"eventSource":"aws:sqs","eventsource":"aws:s3","messageId":"1","body":"{}"}],"records":[{"eventSource":"aws:s3"}]}`,
+		`{"version":"0","detail-type":"Object Created","source":"aws.s3","detail":{"version":"0","bucket":{"name":"photos"},"object":{"key":"in/a.txt"}},"Detail":{"bucket":{"Name":"other"},"object":{"Key":"out/a.txt"}}}`,
+		`{"Records":[{"EventSource":"aws:sns","Sns":{"Type":"Notification","Message":"{}","message":"{\"Event\":\"s3:TestEvent\"}"},"s3":{"bucket":{"name":"photos"},"object":{"key":"out/a.txt"}}}]}`,
+		`{"invocationSchemaVersion":"1.0","tasks":[{"taskId":"1","s3Key":"out/a.txt","s3Bucket":"photos","s3BucketArn":"arn:aws:s3:::other"}],"detail-type":"Object Created"}`,
+		`{"requestPayload":{"requestPayload":{"requestPayload":{"requestPayload":{"Event":"s3:TestEvent"}}}},"Records":[]}`,
 	} {
 		w := newBounds(t, 0)
 		deliver(t, w.proc, nil, 0, "", []byte(doc))
@@ -167,8 +220,9 @@ func allocated(f func()) uint64 {
 type endless struct{ sent atomic.Int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = '['
+	p[0] = '['
+	for n := 1; n < len(p); n *= 2 {
+		copy(p[n:], p[:n])
 	}
 	e.sent.Add(int64(len(p)))
 	return len(p), nil
@@ -177,28 +231,32 @@ func (e *endless) Read(p []byte) (int, error) {
 // What is too large is refused before it is read whole, in bounded memory, and
 // packed bodies are not unpacked.
 func TestHugeBodies(t *testing.T) { // not parallel: it counts what is allocated
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	if _, err := io.CopyN(z, &endless{}, 64<<20); err != nil || z.Close() != nil {
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	if _, err := io.CopyN(z, &endless{}, 1<<20); err != nil || z.Close() != nil {
 		t.Fatal(err)
 	}
+	packed := bytes.Repeat(member.Bytes(), 64) // one after another they are one file
 	w := newBounds(t, 2)
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
 	for name, h := range map[string]http.Handler{"gcs": gcs.New(w.proc), "eventgrid": eventgrid.New(w.proc, log)} {
 		server := httptest.NewServer(h)
 		defer server.Close()
 		for _, what := range []string{"endless", "packed"} {
-			for _, contentType := range []string{"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"} {
+			for _, contentType := range []string{"application/json", "application/cloudevents+json", "application/cloudevents-batch+json", ""} {
 				flood := &endless{}
 				var body io.Reader = flood
 				if what == "packed" {
-					body = bytes.NewReader(packed.Bytes())
+					body = bytes.NewReader(packed)
 				}
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
 				if err != nil {
 					t.Fatal(err)
 				}
 				req.Header = http.Header{"Content-Type": {contentType}, "Ce-Id": {"1"}, "Ce-Specversion": {"1.0"}, "Ce-Type": {"google.cloud.storage.object.v1.finalized"}, "Ce-Source": {"//x"}}
+				if contentType == "" { // a push, or an invocation by the host
+					req.Header = http.Header{"Content-Type": {"application/json"}}
+				}
 				if what == "packed" {
 					req.Header.Set("Content-Encoding", "gzip")
 				}
@@ -224,8 +282,16 @@ func TestHugeBodies(t *testing.T) { // not parallel: it counts what is allocated
 // Deep nesting is an error, not the end of the process.
 func TestDeepNesting(t *testing.T) {
 	t.Parallel()
-	for _, pair := range [][2]string{{"[", "]"}, {`{"Records":`, "}"}, {`{"data":`, "}"}, {`[{"data":`, "}]"}} {
-		doc := []byte(strings.Repeat(pair[0], 200_000) + "1" + strings.Repeat(pair[1], 200_000))
+	for _, pair := range [][2]string{
+		{"[", "]"},
+		{`{"Records":`, "}"},
+		{`{"data":`, "}"},
+		{`[{"data":`, "}]"},
+		{`{"requestPayload":`, "}"},
+		{`{"message":`, "}"},
+		{`{"Metadata":{},"Data":{"x":`, "}}"},
+	} {
+		doc := []byte(strings.Repeat(pair[0], 20_000) + "1" + strings.Repeat(pair[1], 20_000))
 		for cloud, header := range []string{"", "Content-Type: application/cloudevents+json", "Aeg-Event-Type: Notification"} {
 			w := newBounds(t, uint8(cloud))
 			if status, _ := deliver(t, w.proc, slog.New(slog.NewJSONHandler(w.log, nil)), uint8(cloud), header, doc); status != 400 && status != 413 {
@@ -233,6 +299,42 @@ func TestDeepNesting(t *testing.T) {
 			}
 			w.check(t)
 		}
+	}
+}
+
+// Envelopes within envelopes end at the third, whatever is in the last: nobody
+// sends that, and each costs another copy of the rest.
+func TestManyEnvelopes(t *testing.T) {
+	t.Parallel()
+	wrap := map[string]func([]byte) []byte{
+		"SNS":               snsEnvelope,
+		"SNS to Lambda":     snsDelivery,
+		"failed invocation": func(doc []byte) []byte { return mustJSON(map[string]any{"requestPayload": json.RawMessage(doc)}) },
+	}
+	for name, wrap := range wrap {
+		doc := s3Document(s3Record("photos", "in/a.txt", false))
+		for depth := range 8 {
+			w := newBounds(t, 0)
+			status, answer := deliver(t, w.proc, nil, 0, "", doc)
+			w.check(t)
+			if want := depth <= 3; (status == 200) != want || (w.target.Get("a.txt") != nil) != want {
+				t.Errorf("%s, %d deep: status %d %s", name, depth, status, answer)
+			}
+			doc = wrap(doc)
+		}
+	}
+	// A queue's message, quoted again and again.
+	doc := mustJSON(azureEvent("acct", "photos", "in/a.txt", false))
+	for depth := range 8 {
+		w := newBounds(t, 2)
+		status, _ := deliver(t, w.proc, slog.New(slog.DiscardHandler), 2, "", mustJSON(map[string]any{
+			"Data": map[string]any{"queueItem": json.RawMessage(doc)}, "Metadata": map[string]any{},
+		}))
+		w.check(t)
+		if want := depth <= 3; (status == 200) != want || (w.target.Get("a.txt") != nil) != want {
+			t.Errorf("quoted %d times: status %d", depth, status)
+		}
+		doc = mustJSON(string(doc))
 	}
 }
 

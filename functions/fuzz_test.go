@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -253,7 +254,11 @@ func FuzzKeys(f *testing.F) {
 			return
 		}
 		core := cloudsim.NewCore(nil)
-		for name, c := range clouds {
+		every := maps.Clone(forms)
+		for id, name := range []string{"s3", "gcs", "azure"} {
+			every[name] = form{clouds[name], uint8(id)}
+		}
+		for name, c := range every {
 			source, target := core.CreateBucket(name+"-photos", false), core.CreateBucket(name+"-copy", false)
 			var change cloudsim.Change
 			source.Subscribe(func(c cloudsim.Change) { change = c })
@@ -273,8 +278,8 @@ func FuzzKeys(f *testing.F) {
 				for h := range doc.Header {
 					fmt.Fprintf(&header, "%s: %s\n", h, doc.Header.Get(h))
 				}
-				status, answer := deliver(t, proc, slog.New(slog.DiscardHandler), map[string]uint8{"s3": 0, "gcs": 1, "azure": 2}[name], header.String(), doc.Body)
-				damaged := name == "azure" && strings.ContainsFunc(key, func(r rune) bool { return r == utf8.RuneError })
+				status, answer := deliver(t, proc, slog.New(slog.DiscardHandler), c.id, header.String(), doc.Body)
+				damaged := c.id == 2 && strings.ContainsFunc(key, func(r rune) bool { return r == utf8.RuneError })
 				switch {
 				case damaged && (status != 400 || target.Len() != 0):
 					t.Errorf("%s: %q cannot come whole, status %d, %d objects", name, key, status, target.Len())

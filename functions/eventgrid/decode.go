@@ -122,6 +122,9 @@ func (v envelope) event() functions.Event {
 		// One event for many keys, or for one that it does not name as deleted.
 		e.Malformed = errors.New("renames and deletes of directories in a hierarchical namespace are not followed: run crossfade backfill")
 		return e
+	case "":
+		e.Malformed = errors.New("not an Event Grid event: it has no type")
+		return e
 	case "BlobTierChanged", "DirectoryCreated", "AsyncOperationInitiated", "BlobInventoryPolicyCompleted", "LifecyclePolicyCompleted":
 		e.Ignored = "nothing that is replicated"
 		return e

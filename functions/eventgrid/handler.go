@@ -1,19 +1,33 @@
-// Package eventgrid is the function on Azure: an HTTP endpoint for Event Grid
-// deliveries of Blob Storage, in the Event Grid or the CloudEvents schema, to
-// run as a custom handler whose HTTP trigger forwards the request, or anywhere
-// else that HTTPS reaches.
+// Package eventgrid is the function on Azure, and the decoder of what tells of
+// a changed blob. It runs as a custom handler of the Functions host, or, for the
+// webhook, anywhere else that HTTPS reaches. On any path it takes all of these,
+// told apart by their form:
+//
+//   - Event Grid deliveries to a webhook, in the Event Grid or the CloudEvents
+//     schema, with the handshake of either. As an HTTP trigger of the Functions
+//     host they need enableForwardingHttpRequest;
+//   - invocations by a storage queue trigger, of a queue that an Event Grid
+//     subscription delivers to;
+//   - invocations by an Event Grid trigger, whose handshake is the host's.
 //
 // Event Grid takes one answer for a whole delivery: 200 when every event is
 // done, 429 or 503 when any is to come again (30 attempts in 24 hours), and 400
 // when those that are not done never can be: then it dead-letters them at once,
-// if the subscription has a dead-letter destination.
+// if the subscription has a dead-letter destination. It waits 30 seconds for an
+// answer, so that objects which take longer to copy need the queue.
 //
-// It waits 30 seconds for an answer. Objects that take longer to copy need a
-// storage queue between the two, which is not there yet, nor are the bindings
-// of the Functions host.
+// The host takes any other answer than 2xx to an invocation for a failure. Of a
+// queue trigger it then shows the message again after the visibilityTimeout that
+// host.json has under extensions.queues, 0 unless set; and after maxDequeueCount
+// deliveries, 5 unless set, it moves it to the queue of the same name with
+// "-poison" appended. That is the dead-letter queue: a message that no retry can
+// help is answered as a failure too, and gets there with the others. Set the
+// time-out to a minute or more, so that a target which is throttled for a while
+// does not send its messages there.
 package eventgrid
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -21,14 +35,19 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/crossfade-io/crossfade/functions"
 )
 
-// maxBody is above the 1 MiB that Event Grid delivers at most.
+// maxBody is above the 1 MiB that Event Grid delivers at most, and what the
+// host makes of the 64 KiB of a queue's message.
 const maxBody = 2 << 20
 
-// Handler answers the deliveries of one Event Grid subscription.
+// webhookTimeout is how long Event Grid waits for an answer.
+const webhookTimeout = 30 * time.Second
+
+// Handler answers deliveries and invocations.
 type Handler struct {
 	proc *functions.Processor
 	log  *slog.Logger
@@ -40,7 +59,7 @@ func New(proc *functions.Processor, log *slog.Logger) *Handler {
 	return &Handler{proc: proc, log: log}
 }
 
-// ServeHTTP handles one delivery, or a handshake.
+// ServeHTTP handles one delivery, invocation or handshake.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodOptions:
@@ -65,6 +84,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.validate(w, r, body)
 		return
 	}
+	if v, ok := parseInvocation(body); ok {
+		h.invoke(w, r, v)
+		return
+	}
 	events, err := Decode(body)
 	if err != nil {
 		h.refuse(w, r, http.StatusBadRequest, "the delivery cannot be read", err)
@@ -75,7 +98,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			events[i].Deliveries = n + 1 // the header counts from 0
 		}
 	}
-	functions.Worst(h.proc.Process(r.Context(), events)...).Answer(w)
+	ctx, cancel := context.WithTimeout(r.Context(), webhookTimeout)
+	defer cancel()
+	functions.Worst(h.proc.Process(ctx, events)...).Answer(w)
+}
+
+// invoke answers an invocation by a trigger of the Functions host.
+func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, v *invocation) {
+	verdict := functions.Worst(h.proc.Process(r.Context(), v.events())...)
+	if verdict.Outcome != functions.Ack {
+		verdict.Answer(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, invocationDone) // a write that fails is the peer's loss
 }
 
 // validate answers the handshake of the Event Grid schema with the code that

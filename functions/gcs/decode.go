@@ -19,6 +19,7 @@ const (
 	sourcePrefix  = "//storage.googleapis.com/projects/_/buckets/"
 	subjectPrefix = "objects/"
 	typePrefix    = "google.cloud.storage.object.v1."
+	typeMessage   = "google.cloud.pubsub.topic.v1.messagePublished"
 )
 
 // object is the part of the event's data that is used. It is the object
@@ -33,13 +34,17 @@ type object struct {
 
 // Decode reads a CloudEvent of Cloud Storage: Eventarc reference,
 // "google.cloud.storage.object.v1". The key is data.name, as it stands there;
-// the event's source and subject must not contradict it.
+// the event's source and subject must not contradict it. A message that
+// Eventarc took from a topic is read as DecodeMessage does.
 func Decode(ce event.Event) functions.Event {
+	if ce.Type() == typeMessage {
+		return decodePush(ce.Data())
+	}
 	e := functions.Event{ID: ce.ID(), Source: service, Type: ce.Type(), Time: ce.Time()}
 	kind, ok := strings.CutPrefix(ce.Type(), typePrefix)
 	if !ok {
-		// Such as Pub/Sub messages or audit logs: acknowledging them would lose
-		// changes without a word.
+		// Such as audit logs: acknowledging them would lose changes without a
+		// word.
 		e.Malformed = fmt.Errorf("the event type %q is not one of Cloud Storage: the trigger must be for %sfinalized and its like", ce.Type(), typePrefix)
 		return e
 	}

@@ -116,7 +116,9 @@ func TestStatus(t *testing.T) {
 		{"another-subject", nil, 400},
 		{"array", nil, 400},
 		{"no-name", nil, 400},
-		{"pubsub", nil, 400},
+		{"pubsub", nil, 200},
+		{"push-finalize", fail(store.Throttled), 429},
+		{"push-finalize", fail(store.TooLarge), 400},
 		{"audit-log", nil, 400},
 	} {
 		s.mu.Lock()

@@ -4,157 +4,120 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
-	"time"
+	"unicode/utf8"
 
 	"github.com/crossfade-io/crossfade/functions"
 )
 
-// document is the outer form of what S3 sends, and the marks by which other
-// forms are told apart.
+// service is the source of events that name none.
+const service = "aws:s3"
+
+// maxWrapped is how many envelopes may be around a notification: an on-failure
+// destination holds an SNS delivery, which holds what S3 sent.
+const maxWrapped = 3
+
+// document is the outer form of what arrives, and the marks by which the forms
+// are told apart.
 type document struct {
-	Records []json.RawMessage `json:"Records"`
+	Records []json.RawMessage `json:"Records"` // of S3, or of SNS to Lambda
 
 	Event string `json:"Event"` // of the test event, which has no Records
 
-	TopicARN   string          `json:"TopicArn"`    // of an SNS envelope
-	DetailType string          `json:"detail-type"` // of an EventBridge event
-	Tasks      json.RawMessage `json:"tasks"`       // of S3 Batch Operations
+	DetailType     json.RawMessage `json:"detail-type"`    // of an EventBridge event
+	Tasks          json.RawMessage `json:"tasks"`          // of S3 Batch Operations
+	RequestPayload json.RawMessage `json:"requestPayload"` // of an on-failure destination of Lambda
+	TopicARN       json.RawMessage `json:"TopicArn"`       // of an SNS envelope
 }
 
-// notification is one record of an S3 notification: Amazon S3 user guide,
-// "Event message structure". Times and sizes are not needed to act, so that a
-// strange one does no harm.
-type notification struct {
-	EventVersion     string `json:"eventVersion"`
-	EventSource      string `json:"eventSource"`
-	EventTime        string `json:"eventTime"`
-	EventName        string `json:"eventName"`
-	ResponseElements struct {
-		RequestID string `json:"x-amz-request-id"`
-	} `json:"responseElements"`
-	S3 struct {
-		Bucket struct {
-			Name string `json:"name"`
-		} `json:"bucket"`
-		Object struct {
-			Key       string `json:"key"`
-			VersionID string `json:"versionId"`
-			Sequencer string `json:"sequencer"`
-		} `json:"object"`
-	} `json:"s3"`
+// envelope is what SNS puts around a message: Amazon SNS developer guide,
+// "Parsing Amazon SNS message formats".
+type envelope struct {
+	Type    string `json:"Type"`
+	Message string `json:"Message"`
 }
 
-// What other senders put around a notification, and what to do about it.
 var (
-	errSNS         = errors.New("an SNS message: subscribe the queue with raw message delivery, or send the bucket's notifications to it directly")
-	errSNSDirect   = errors.New("SNS deliveries are not supported: send the bucket's notifications to the function directly or through SQS")
-	errEventBridge = errors.New("EventBridge events are not supported: send the bucket's notifications to the function directly or through SQS")
-	errBatch       = errors.New("S3 Batch Operations tasks are not supported: run crossfade backfill")
-	errNoRecords   = errors.New("not an S3 notification: it has no Records")
+	errNoRecords = errors.New("not an S3 notification: it has no Records")
+	errTasks     = errors.New("tasks of S3 Batch Operations are answered in the invocation, not in a queue")
+	errDeep      = fmt.Errorf("more than %d envelopes around each other", maxWrapped)
 )
 
-// Decode reads an S3 notification document, as S3 sends it to Lambda and to
-// queues. It always returns at least one event: what it cannot understand comes
-// back as Malformed, the rest of the document is not affected.
+// Decode reads one document of those that the package accepts, S3 Batch
+// Operations and whole SQS batches excepted: as Lambda is invoked with it, or
+// as the body of a message in a queue. It always returns at least one event:
+// what it cannot understand comes back as Malformed, the rest of the document
+// is not affected.
 func Decode(doc []byte) []functions.Event {
+	// The decoder replaces what is not UTF-8, which would name another object.
+	if !utf8.Valid(doc) {
+		return refused(errors.New("not an S3 notification: not UTF-8"))
+	}
+	return decode(doc, maxWrapped)
+}
+
+// decode reads a document that may have so many envelopes within it.
+func decode(doc []byte, wrapped int) []functions.Event {
 	var d document
 	if err := json.Unmarshal(doc, &d); err != nil {
 		return refused(fmt.Errorf("not an S3 notification: %w", err))
 	}
 	if len(d.Records) == 0 {
-		return []functions.Event{d.withoutRecords()}
+		return d.withoutRecords(doc, wrapped)
 	}
 	events := make([]functions.Event, 0, len(d.Records))
 	for _, raw := range d.Records {
-		events = append(events, decodeRecord(raw))
+		events = append(events, decodeRecord(raw, wrapped)...)
 	}
 	return events
 }
 
-// withoutRecords names what else a document may be.
-func (d *document) withoutRecords() functions.Event {
-	e := functions.Event{Source: "aws:s3", Type: d.Event}
+// withoutRecords reads the forms that S3's notification is not.
+func (d *document) withoutRecords(doc []byte, wrapped int) []functions.Event {
 	switch {
 	case d.Event == "s3:TestEvent":
-		e.Ignored = "test event"
-	case d.TopicARN != "":
-		e.Malformed = errSNS
-	case d.DetailType != "":
-		e.Malformed = errEventBridge
+		return []functions.Event{{Source: service, Type: d.Event, Ignored: "test event"}}
+	case d.DetailType != nil:
+		return decodeEventBridge(doc)
 	case d.Tasks != nil:
-		e.Malformed = errBatch
+		return refused(errTasks)
+	case d.RequestPayload != nil:
+		// Lambda developer guide, "Capturing records of asynchronous
+		// invocations": what the function was invoked with.
+		return unwrap(d.RequestPayload, wrapped)
+	case d.TopicARN != nil:
+		return decodeEnvelope(doc, wrapped)
 	default:
-		e.Malformed = errNoRecords
+		return refused(errNoRecords)
 	}
-	return e
+}
+
+// decodeEnvelope reads what SNS puts into a queue, without raw message
+// delivery, and into a record for Lambda.
+func decodeEnvelope(raw []byte, wrapped int) []functions.Event {
+	var v envelope
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return refused(fmt.Errorf("not an SNS message: %w", err))
+	}
+	if v.Type != "Notification" {
+		return refused(fmt.Errorf("an SNS message of type %q: only a Notification holds an event; a subscription waits until someone confirms it", v.Type))
+	}
+	return unwrap([]byte(v.Message), wrapped)
+}
+
+func unwrap(doc []byte, wrapped int) []functions.Event {
+	if wrapped == 0 {
+		return refused(errDeep)
+	}
+	return decode(doc, wrapped-1)
 }
 
 func refused(err error) []functions.Event {
-	return []functions.Event{{Source: "aws:s3", Malformed: err}}
+	return []functions.Event{{Source: service, Malformed: err}}
 }
 
-// decodeRecord reads one record.
-func decodeRecord(raw []byte) functions.Event {
-	var n notification
-	if err := json.Unmarshal(raw, &n); err != nil {
-		return functions.Event{Source: "aws:s3", Malformed: fmt.Errorf("not a record of an S3 notification: %w", err)}
-	}
-	e := functions.Event{
-		ID:        n.ResponseElements.RequestID,
-		Source:    n.EventSource,
-		Type:      strings.TrimPrefix(n.EventName, "s3:"), // MinIO sends it with the prefix
-		Bucket:    n.S3.Bucket.Name,
-		Version:   n.S3.Object.VersionID,
-		Sequencer: n.S3.Object.Sequencer,
-	}
-	switch {
-	case n.EventSource == "aws:sns":
-		e.Malformed = errSNSDirect
-		return e
-	case !strings.HasSuffix(n.EventSource, ":s3"): // aws:s3, minio:s3, ceph:s3
-		e.Malformed = fmt.Errorf("records of %q are not supported", n.EventSource)
-		return e
-	}
-	if major, _, _ := strings.Cut(n.EventVersion, "."); major != "2" {
-		// The user guide: compare the major version for equality.
-		e.Malformed = fmt.Errorf("event version %q is not 2.x", n.EventVersion)
-		return e
-	}
-	if t, err := time.Parse(time.RFC3339, n.EventTime); err == nil {
-		e.Time = t
-	}
-	// The key is form-encoded, once: a space is "+", a plus "%2B".
-	key, err := url.QueryUnescape(n.S3.Object.Key)
-	if err != nil {
-		e.Malformed = fmt.Errorf("the key is not form-encoded: %w", err)
-		return e
-	}
-	e.Key = key
-	e.Created, e.Removed, e.Ignored = classify(e.Type)
-	return e.Checked()
-}
-
-// classify sorts the event types of S3: Amazon S3 user guide, "Supported event
-// types for SQS, SNS, and Lambda".
-func classify(name string) (created, removed bool, ignored string) {
-	family, kind, _ := strings.Cut(name, ":")
-	switch family {
-	case "ObjectCreated":
-		return true, false, ""
-	case "ObjectRemoved", "LifecycleExpiration":
-		return false, true, ""
-	case "ObjectTagging":
-		return false, false, ""
-	case "ObjectRestore":
-		if kind == "Completed" {
-			return false, false, ""
-		}
-	case "ObjectAcl", "LifecycleTransition", "IntelligentTiering", "Replication",
-		"ReducedRedundancyLostObject", "ObjectRetention", "ObjectAnnotation":
-	default:
-		return false, false, "unknown event type"
-	}
-	return false, false, "nothing that is replicated"
+// major is the part of a version that is compared for equality.
+func major(version string) string {
+	m, _, _ := strings.Cut(version, ".")
+	return m
 }

@@ -1,5 +1,16 @@
-// Package s3 is the function on AWS Lambda: S3 notifications that Lambda gets
-// from the bucket directly, or from an SQS queue between the two.
+// Package s3 is the function on AWS Lambda, and the decoder of what tells of a
+// changed object in S3 and its like. One function takes all of these, told
+// apart by their shape:
+//
+//   - S3 notifications, from the bucket itself, by SNS, or by EventBridge;
+//   - SQS batches whose messages hold any of them: as S3 or EventBridge put it
+//     there, in SNS's envelope or, with raw message delivery, without, or as
+//     Lambda's on-failure destination;
+//   - invocations by S3 Batch Operations, of schema 1.0 and 2.0.
+//
+// A test event is acknowledged. Events of creation, removal, expiry by a
+// lifecycle rule, tagging and completed restores are followed; of the others
+// nothing is replicated, so that they are acknowledged too.
 //
 // Through SQS the answer is a partial batch response, so the event source
 // mapping needs ReportBatchItemFailures. A message that no retry can help is
@@ -8,8 +19,13 @@
 // maxReceiveCount deliveries. Without a redrive policy it comes back until its
 // retention ends.
 //
-// Directly, any event that is not done fails the invocation: Lambda tries it
-// twice more, then sends it to the function's on-failure destination.
+// Directly, by SNS and by EventBridge, any event that is not done fails the
+// invocation: Lambda tries it twice more, then sends it to the function's
+// on-failure destination.
+//
+// To S3 Batch Operations each task is answered for itself: Succeeded, also for
+// an object that is gone; TemporaryFailure, to be tried again; or
+// PermanentFailure, with the reason in the job's report.
 package s3
 
 import (
@@ -18,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -51,16 +68,29 @@ func (m message) deliveries() int {
 }
 
 // Invoke handles one invocation, told apart by the shape of its payload: a
-// batch of SQS messages yields an events.SQSEventResponse, a notification null.
+// batch of SQS messages yields an events.SQSEventResponse, tasks of S3 Batch
+// Operations an events.S3BatchJobResponse, everything else null.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	if !isBatch(payload) {
+	// The decoder replaces what is not UTF-8, which would name another object.
+	if !utf8.Valid(payload) {
 		return []byte("null"), h.direct(ctx, payload)
 	}
-	batch, err := decodeBatch(payload)
-	if err != nil {
-		return nil, err
+	switch {
+	case isBatch(payload):
+		batch, err := decodeBatch(payload)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(h.batch(ctx, batch))
+	case isTasks(payload):
+		res, err := h.tasks(ctx, payload)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(res)
+	default:
+		return []byte("null"), h.direct(ctx, payload)
 	}
-	return json.Marshal(h.batch(ctx, batch))
 }
 
 // isBatch reports whether payload is from an SQS event source mapping. What
@@ -113,7 +143,8 @@ func (h *Handler) batch(ctx context.Context, batch []message) events.SQSEventRes
 	return res
 }
 
-// direct processes a notification that Lambda got from S3 itself.
+// direct processes what is answered as a whole: a notification that Lambda got
+// from S3 itself, by SNS or by EventBridge.
 func (h *Handler) direct(ctx context.Context, doc []byte) error {
 	verdicts := h.proc.Process(ctx, Decode(doc))
 	worst := functions.Worst(verdicts...)
