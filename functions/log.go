@@ -22,6 +22,9 @@ type record struct {
 	err     error
 	took    time.Duration
 	shared  int // events that this Sync answered
+
+	lag   time.Duration // since the change, where timed
+	timed bool
 }
 
 // level is Info for what went as it should, Warn for what someone may want to
@@ -75,8 +78,8 @@ func (p *Processor) log(ctx context.Context, r record) {
 			slog.Int("attempts", r.result.Attempts),
 			slog.Int64("ms", r.took.Milliseconds()))
 	}
-	if r.synced && r.err == nil && !e.Time.IsZero() {
-		attrs = append(attrs, slog.Int64("lag_ms", p.opts.Now().Sub(e.Time).Milliseconds()))
+	if r.timed {
+		attrs = append(attrs, slog.Int64("lag_ms", r.lag.Milliseconds()))
 	}
 	if r.shared > 1 {
 		attrs = append(attrs, slog.Int("shared", r.shared))

@@ -45,6 +45,8 @@ type Options struct {
 	Now func() time.Time // the clock; required
 	Log *slog.Logger     // default: discard
 
+	Observer Observer // of metrics and traces; nil for none
+
 	Concurrency int // keys of one batch synced at once: default 16
 
 	// Timeout is how long the platform waits for one invocation. It counts from
@@ -108,6 +110,8 @@ type work struct {
 // With a Migration, all keys are announced to it before the first Sync, and
 // signals are handed to it.
 func (p *Processor) Process(ctx context.Context, events []Event) []Verdict {
+	ctx, end := p.invocation(ctx, len(events))
+	defer end() // after the work's own context is done
 	ctx, cancel := p.bound(ctx)
 	defer cancel()
 	verdicts := make([]Verdict, len(events))
@@ -118,7 +122,7 @@ func (p *Processor) Process(ctx context.Context, events []Event) []Verdict {
 		key, v, settled := p.admit(e)
 		if settled {
 			verdicts[i] = v
-			p.log(ctx, record{event: e, verdict: v})
+			p.settle(ctx, record{event: e, verdict: v})
 			continue
 		}
 		w := byKey[key]
@@ -175,13 +179,13 @@ func (p *Processor) do(ctx context.Context, w *work, begun error, events []Event
 	case w.signal:
 		res.Reason, err = p.signal(ctx, w.key)
 	default:
-		res, err = p.sync.Sync(ctx, w.key, w.hint)
+		ctx, res, err = p.observedSync(ctx, w)
 	}
 	v := Judge(res, err)
 	took := p.opts.Now().Sub(start)
 	for _, i := range w.events {
 		verdicts[i] = v
-		p.log(ctx, record{event: events[i], verdict: v, synced: !w.signal, result: res, err: err, took: took, shared: len(w.events)})
+		p.settle(ctx, record{event: events[i], verdict: v, synced: !w.signal, result: res, err: err, took: took, shared: len(w.events)})
 	}
 }
 

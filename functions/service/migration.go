@@ -35,7 +35,7 @@ func (svc *Service) migration(ctx context.Context, s Setup, cfg config.Function,
 	if cfg.Reverse {
 		direction = control.Reverse
 	}
-	return &migration{documents: documents, guard: control.NewGuard(documents, direction, s.Now, 0)}, nil
+	return &migration{documents: documents, guard: control.NewGuard(documents, direction, s.Now, s.Lease)}, nil
 }
 
 // fence stands closest to the target, so that every attempt of a write is checked.

@@ -113,7 +113,7 @@ func TestStartFails(t *testing.T) {
 	}{
 		{"unset", "", "gs://copy", "CROSSFADE_SOURCE is not set", 2, 0},
 		{"another cloud's", "gs://copy", "s3://photos", "CROSSFADE_SOURCE is gs://copy/", 2, 0},
-		{"no source", "s3://absent", "gs://copy", "CROSSFADE_SOURCE: opening s3://absent/", 1, 0},
+		{"no source", "s3://absent", "gs://copy", "CROSSFADE_SOURCE: opening s3://absent/", 1, 1},
 		{"no target", "s3://photos", "gs://absent", "CROSSFADE_TARGET: opening gs://absent/", 1, 1},
 		{"no driver", "s3://photos", "az://copy", "CROSSFADE_TARGET: az://copy/: this program is built without", 2, 1},
 	} {
