@@ -13,11 +13,12 @@ TOOLBIN := $(CACHE)/bin
 # Without git or tags the version is the commit, or dev.
 VERSION ?= $(shell git describe --tags --always --dirty --match 'v[0-9]*' 2>/dev/null || echo dev)
 
-# -trimpath and -buildvcs=false make equal sources give equal bytes. They and
-# CGO_ENABLED=0 are the same for all targets but test, so that these share what
-# they compile.
+# -trimpath and -buildvcs=false make equal sources give equal bytes, and the tags
+# small programs (testutil/release says how). They and CGO_ENABLED=0 are the same
+# for all targets but test, so that these share what they compile.
+TAGS := lambda.norpc,grpcnotrace,disable_grpc_modules
 USERFLAGS := $(shell $(GO) env GOFLAGS)
-export GOFLAGS := $(strip $(USERFLAGS) -trimpath -buildvcs=false)
+export GOFLAGS := $(strip $(USERFLAGS) -trimpath -buildvcs=false -tags=$(TAGS))
 export CGO_ENABLED := 0
 
 GOBUILD := $(GO) build -ldflags '-s -w -X main.version=$(VERSION)'
@@ -93,8 +94,8 @@ soak: ## Random schedules of Sync and of turns for SOAKTIME each, and every orde
 ##@ Real servers
 
 .PHONY: test-servers
-test-servers: servers ## Conformance suite and all cross-cloud pairs on versitygw, fake-gcs-server and Azurite
-	$(GO) test -tags servers -count=1 -timeout 15m $(TESTFLAGS) ./testutil/servers/... ./testutil/servertest/...
+test-servers: servers ## Conformance suite and all cross-cloud pairs on versitygw, fake-gcs-server, Azurite and fauxqs
+	$(GO) test -tags servers,$(TAGS) -count=1 -timeout 15m $(TESTFLAGS) ./testutil/servers/... ./testutil/servertest/...
 
 .PHONY: bench
 bench: $(TOOLBIN)/versitygw $(TOOLBIN)/rclone ## Compare backfill with rclone on a real S3 server, and run the Go benchmarks
@@ -103,7 +104,7 @@ bench: $(TOOLBIN)/versitygw $(TOOLBIN)/rclone ## Compare backfill with rclone on
 	@$(GO) run ./testutil/bench $(BENCHFLAGS)
 
 .PHONY: servers
-servers: $(TOOLBIN)/versitygw $(CACHE)/azurite/node_modules/.package-lock.json ## Install the servers that test-servers starts, into .cache/
+servers: $(TOOLBIN)/versitygw $(CACHE)/azurite/node_modules/.package-lock.json $(CACHE)/fauxqs/node_modules/.package-lock.json ## Install the servers that test-servers starts, into .cache/
 
 # Tools are pinned in modules of their own, so that go.mod holds only what the
 # program needs. The pattern "tool" means all tools of a module.
@@ -124,17 +125,22 @@ $(TOOLBIN)/versitygw: testutil/tools/servers/go.mod testutil/tools/servers/go.su
 $(TOOLBIN)/rclone: testutil/tools/rclone/go.mod testutil/tools/rclone/go.sum
 	$(call TOOLBUILD,rclone,rclone)
 
+NPMBUILD = mkdir -p $(CACHE)/$(1) && cp $^ $(CACHE)/$(1)/ && \
+	cd $(CACHE)/$(1) && npm ci --ignore-scripts --loglevel=error && \
+	touch $@
+
 AZURITE := testutil/tools/azurite
 $(CACHE)/azurite/node_modules/.package-lock.json: $(AZURITE)/package.json $(AZURITE)/package-lock.json $(AZURITE)/.npmrc
-	mkdir -p $(CACHE)/azurite
-	cp $^ $(CACHE)/azurite/
-	cd $(CACHE)/azurite && npm ci --ignore-scripts --loglevel=error
-	touch $@
+	$(call NPMBUILD,azurite)
+
+FAUXQS := testutil/tools/fauxqs
+$(CACHE)/fauxqs/node_modules/.package-lock.json: $(FAUXQS)/package.json $(FAUXQS)/package-lock.json $(FAUXQS)/.npmrc $(FAUXQS)/serve.mjs
+	$(call NPMBUILD,fauxqs)
 
 ##@ Release
 
 .PHONY: dist
-dist: ## Build the release files into dist/: binaries, Lambda zips, checksums
+dist: ## Build the release files into dist/: binaries, zips for functions, SBOM, checksums
 	$(GO) run ./testutil/dist --version '$(VERSION)' --out dist $(DISTFLAGS)
 
 .PHONY: clean

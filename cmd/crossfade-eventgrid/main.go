@@ -1,7 +1,8 @@
 // Command crossfade-eventgrid is the function for Azure that follows a Blob
-// Storage container by Event Grid deliveries. It listens on loopback, where the
-// Functions host calls its custom handlers, on FUNCTIONS_CUSTOMHANDLER_PORT or
-// PORT, and is configured by CROSSFADE_SOURCE, CROSSFADE_TARGET and their like.
+// Storage container by Event Grid: deliveries to its webhook, or a storage queue
+// between the two. It listens on loopback, where the Functions host calls its
+// custom handlers, on FUNCTIONS_CUSTOMHANDLER_PORT or PORT, and is configured by
+// CROSSFADE_SOURCE, CROSSFADE_TARGET and their like.
 // With CROSSFADE_MIGRATION it minds the phase of a declared migration, of which
 // CROSSFADE_DIRECTION=reverse makes it the way back: CROSSFADE_SOURCE is the
 // store whose events it gets in either case.
@@ -24,16 +25,17 @@ import (
 	"github.com/crossfade-io/crossfade/config"
 	"github.com/crossfade-io/crossfade/functions/eventgrid"
 	"github.com/crossfade-io/crossfade/functions/service"
-	"github.com/crossfade-io/crossfade/store/azblob"
-	"github.com/crossfade-io/crossfade/store/gcs"
-	"github.com/crossfade-io/crossfade/store/s3"
+	"github.com/crossfade-io/crossfade/functions/telemetry/trace"
 )
 
 const (
 	program = "crossfade-eventgrid"
 
-	// timeout is how long Event Grid waits for an answer.
-	timeout = 30 * time.Second
+	// bodyTimeout is how long a request's body may take to arrive.
+	bodyTimeout = 30 * time.Second
+
+	// grace is what deliveries in flight have to end after a SIGTERM.
+	grace = 30 * time.Second
 )
 
 var version = "dev" // set by the linker
@@ -50,10 +52,19 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		fmt.Fprintln(stdout, program, version)
 		return 0
 	}
+	timeout, err := functionTimeout(lookup)
+	if err != nil {
+		return service.Exit(stderr, program, &service.ConfigError{Err: err})
+	}
+	id, err := config.IdentityFromEnv(lookup, config.Azure)
+	if err != nil {
+		return service.Exit(stderr, program, &service.ConfigError{Err: err})
+	}
 	svc, err := service.Start(ctx, service.Setup{
+		Program: program,
 		Version: version,
 		Scheme:  "az",
-		Openers: config.Openers{"s3": s3.Open, "gs": gcs.Open, "az": azblob.Open},
+		Openers: openers(id, lookup),
 		Lookup:  lookup,
 		Environ: environ,
 		Out:     stdout,
@@ -64,7 +75,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if err != nil {
 		return service.Exit(stderr, program, err)
 	}
-	err = serve(ctx, lookup, eventgrid.New(svc.Processor, svc.Log))
+	err = serve(ctx, lookup, trace.Handler(eventgrid.New(svc.Processor, svc.Log)))
 	if err = errors.Join(err, svc.Close()); err != nil {
 		return service.Exit(stderr, program, err)
 	}
@@ -79,7 +90,7 @@ func serve(ctx context.Context, lookup func(string) (string, bool), h http.Handl
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: timeout}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: bodyTimeout}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	select {
@@ -87,9 +98,9 @@ func serve(ctx context.Context, lookup func(string) (string, bool), h http.Handl
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	return server.Shutdown(grace)
+	return server.Shutdown(last)
 }
 
 // account is the storage account of the source, as its URL or the environment

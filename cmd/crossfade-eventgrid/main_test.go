@@ -101,6 +101,7 @@ func TestStartFails(t *testing.T) {
 		{"nothing set", nil, 2, "CROSSFADE_SOURCE is not set"},
 		{"source of another cloud", []string{"CROSSFADE_SOURCE=s3://copy", "CROSSFADE_TARGET=az://photos"}, 2, "this function gets the events of az:// stores"},
 		{"no such container", []string{"CROSSFADE_SOURCE=az://absent", "CROSSFADE_TARGET=s3://copy"}, 1, "CROSSFADE_SOURCE: checking az://absent/"},
+		{"no time span", []string{"CROSSFADE_SOURCE=az://photos", "CROSSFADE_TARGET=s3://copy", "AzureFunctionsJobHost__functionTimeout=5m"}, 2, `AzureFunctionsJobHost__functionTimeout is "5m": want hh:mm:ss`},
 		{"no such port", []string{"CROSSFADE_SOURCE=az://photos", "CROSSFADE_TARGET=s3://copy", "PORT=99999"}, 1, "crossfade-eventgrid: listen tcp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -137,6 +138,21 @@ func TestAccount(t *testing.T) {
 		got := account(l, func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
 		if got != c.want {
 			t.Errorf("%s, %v: %q, want %q", c.url, c.env, got, c.want)
+		}
+	}
+}
+
+func TestFunctionTimeout(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]time.Duration{
+		"": 5 * time.Minute, "00:10:00": 10 * time.Minute, "1:00:30": time.Hour + 30*time.Second, "-1": 0,
+		"00:00:00": -1, "10": -1, "-00:01:00": -1, "1.00:00:00": -1, "10m": -1,
+	} {
+		got, err := functionTimeout(func(name string) (string, bool) {
+			return s, name == "AzureFunctionsJobHost__functionTimeout"
+		})
+		if (err != nil) != (want < 0) || err == nil && got != want {
+			t.Errorf("%q: %s, %v; want %s", s, got, err, want)
 		}
 	}
 }

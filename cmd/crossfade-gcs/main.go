@@ -9,20 +9,21 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
-
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 
 	"github.com/crossfade-io/crossfade/config"
 	fgcs "github.com/crossfade-io/crossfade/functions/gcs"
 	"github.com/crossfade-io/crossfade/functions/service"
-	"github.com/crossfade-io/crossfade/store/azblob"
-	"github.com/crossfade-io/crossfade/store/gcs"
-	"github.com/crossfade-io/crossfade/store/s3"
+	"github.com/crossfade-io/crossfade/functions/telemetry/cloudlog"
+	"github.com/crossfade-io/crossfade/functions/telemetry/trace"
 )
 
 const program = "crossfade-gcs"
@@ -30,7 +31,10 @@ const program = "crossfade-gcs"
 var version = "dev" // set by the linker
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.LookupEnv, os.Environ(), os.Stdout, os.Stderr))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.LookupEnv, os.Environ(), os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), environ []string, stdout, stderr io.Writer) int {
@@ -38,21 +42,8 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		fmt.Fprintln(stdout, program, version)
 		return 0
 	}
-	svc, err := service.Start(ctx, service.Setup{
-		Version: version,
-		Scheme:  "gs",
-		Openers: config.Openers{"s3": s3.Open, "gs": gcs.Open, "az": azblob.Open},
-		Lookup:  lookup,
-		Environ: environ,
-		Out:     stdout,
-		Now:     time.Now,
-		Timeout: requestTimeout(lookup),
-	})
+	svc, err := start(ctx, lookup, environ, stdout)
 	if err != nil {
-		return service.Exit(stderr, program, err)
-	}
-	// By path, not by name: it is then served at "/" whatever FUNCTION_TARGET is.
-	if err := funcframework.RegisterHTTPFunctionContext(ctx, "/", fgcs.New(svc.Processor).ServeHTTP); err != nil {
 		return service.Exit(stderr, program, err)
 	}
 	host := ""
@@ -60,7 +51,44 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		host = "127.0.0.1"
 	}
 	port, _ := lookup("PORT")
-	return service.Exit(stderr, program, funcframework.StartHostPort(host, cmp.Or(port, "8080")))
+	err = serve(ctx, host, cmp.Or(port, "8080"), handler(svc))
+	if err = errors.Join(err, svc.Close()); err != nil {
+		return service.Exit(stderr, program, err)
+	}
+	return 0
+}
+
+// start puts the function together from its environment.
+func start(ctx context.Context, lookup func(string) (string, bool), environ []string, stdout io.Writer) (*service.Service, error) {
+	id, err := config.IdentityFromEnv(lookup, config.Google)
+	if err != nil {
+		return nil, &service.ConfigError{Err: err}
+	}
+	return service.Start(ctx, service.Setup{
+		Program: program,
+		Version: version,
+		Scheme:  "gs",
+		Openers: openers(id),
+		Lookup:  lookup,
+		Environ: environ,
+		Out:     stdout,
+		Now:     time.Now,
+		Timeout: requestTimeout(lookup),
+
+		LogFormat: logFormat(lookup),
+		Project:   cloudlog.Project(lookup, nil),
+	})
+}
+
+// handler takes the deliveries.
+func handler(svc *service.Service) http.Handler { return trace.Handler(fgcs.New(svc.Processor)) }
+
+// logFormat is Cloud Logging's on Cloud Run, which sets K_SERVICE.
+func logFormat(lookup func(string) (string, bool)) config.LogFormat {
+	if s, _ := lookup("K_SERVICE"); s != "" {
+		return config.LogGCP
+	}
+	return config.LogJSON
 }
 
 // requestTimeout is Cloud Run's limit: what the platform says, else the default

@@ -19,9 +19,6 @@ import (
 	"github.com/crossfade-io/crossfade/config"
 	fs3 "github.com/crossfade-io/crossfade/functions/s3"
 	"github.com/crossfade-io/crossfade/functions/service"
-	"github.com/crossfade-io/crossfade/store/azblob"
-	"github.com/crossfade-io/crossfade/store/gcs"
-	"github.com/crossfade-io/crossfade/store/s3"
 )
 
 const program = "crossfade-s3"
@@ -37,19 +34,29 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		fmt.Fprintln(stdout, program, version)
 		return 0
 	}
-	if _, ok := lookup("AWS_LAMBDA_RUNTIME_API"); !ok {
-		return service.Exit(stderr, program, &service.ConfigError{Err: errors.New("AWS_LAMBDA_RUNTIME_API is not set: this program runs on AWS Lambda, as the bootstrap of a function")})
+	api, ok := lookup(runtimeAPI)
+	if !ok {
+		return service.Exit(stderr, program, &service.ConfigError{Err: errors.New(runtimeAPI + " is not set: this program runs on AWS Lambda, as the bootstrap of a function")})
+	}
+	id, err := config.IdentityFromEnv(lookup, config.AWS)
+	if err != nil {
+		err = &service.ConfigError{Err: err}
+		initFailed(ctx, api, err)
+		return service.Exit(stderr, program, err)
 	}
 	svc, err := service.Start(ctx, service.Setup{
+		Program: program,
 		Version: version,
 		Scheme:  "s3",
-		Openers: config.Openers{"s3": s3.Open, "gs": gcs.Open, "az": azblob.Open},
+		Openers: openers(id),
 		Lookup:  lookup,
 		Environ: environ,
 		Out:     stdout,
 		Now:     time.Now,
+		Frozen:  true, // between invocations
 	})
 	if err != nil {
+		initFailed(ctx, api, err)
 		return service.Exit(stderr, program, err)
 	}
 	lambda.StartWithOptions(fs3.New(svc.Processor), lambda.WithContext(ctx))

@@ -230,3 +230,22 @@ func TestSeedPair(t *testing.T) {
 		}
 	}
 }
+
+func TestColdStarts(t *testing.T) {
+	packages := coldPackages()
+	all, err := coldStarts(t.Context(), packages[len(packages)-1:], 2)
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	c := all[0]
+	if c.Runs != 2 || c.Zip <= 0 || c.Zip >= c.Binary || c.InitMedian <= 0 || c.InitWorst < c.InitMedian || c.DoneMedian <= c.InitMedian {
+		t.Errorf("%+v", c)
+	}
+	var b strings.Builder
+	if err := (report{ColdStart: all}).print(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "\n| crossfade-s3-to-s3") {
+		t.Errorf("the report lacks the package:\n%s", b.String())
+	}
+}

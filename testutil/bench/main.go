@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.rclone, "rclone", ".cache/bin/rclone", "the rclone to measure")
 	f.BoolVar(&o.http, "http", false, "plain HTTP to the server, where the AWS SDK signs every byte with SHA-256; else HTTPS as to a cloud")
 	f.BoolVar(&o.json, "json", false, "print JSON")
-	f.StringVar(&o.parts, "parts", "small,large,function,cloudsim,freeze", "what to measure")
+	f.StringVar(&o.parts, "parts", "small,large,function,cloudsim,freeze,coldstart", "what to measure")
 	sizes := f.String("freeze", "1k,10k", "numbers of objects for the freeze of a cutover, such as 1k,10k,100k,1M")
 	pairs := f.String("freeze-pairs", "", "number of objects for the freeze between all pairs of clouds, such as 10k; empty: S3 to GCS only")
 	f.IntVar(&o.freezeRuns, "freeze-runs", 10, "cutovers, and as many rollbacks, for each")
@@ -112,6 +112,11 @@ func run(ctx context.Context, args []string) error {
 	if parts["freeze"] {
 		if rep.Freeze, err = freezes(ctx, o); err != nil {
 			return err
+		}
+	}
+	if parts["coldstart"] {
+		if rep.ColdStart, err = coldStarts(ctx, coldPackages(), coldRuns); err != nil {
+			return fmt.Errorf("cold start: %w", err)
 		}
 	}
 	if o.json {
@@ -157,10 +162,10 @@ func parseParts(list string) (map[string]bool, error) {
 	parts := map[string]bool{}
 	for p := range strings.SplitSeq(list, ",") {
 		switch p {
-		case "small", "large", "function", "cloudsim", "freeze":
+		case "small", "large", "function", "cloudsim", "freeze", "coldstart":
 			parts[p] = true
 		default:
-			return nil, fmt.Errorf("--parts: %q is none of small, large, function, cloudsim, freeze", p)
+			return nil, fmt.Errorf("--parts: %q is none of small, large, function, cloudsim, freeze, coldstart", p)
 		}
 	}
 	return parts, nil

@@ -35,6 +35,8 @@ type report struct {
 	Cloudsim []rate    `json:"cloudsim,omitempty"`
 
 	Freeze []freezeResult `json:"freeze,omitempty"`
+
+	ColdStart []coldStart `json:"cold_start,omitempty"`
 }
 
 // result is one run of a tool. ServerCPU are the CPU seconds that the server
@@ -151,6 +153,7 @@ func (r report) print(w io.Writer) error {
 		}
 	}
 	printFreeze(t, r.Freeze)
+	printColdStarts(t, r.ColdStart)
 	return t.Flush()
 }
 

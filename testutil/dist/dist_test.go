@@ -21,7 +21,7 @@ func TestZipDependsOnContentOnly(t *testing.T) {
 		if err := os.Chtimes(src, mtime, mtime); err != nil {
 			t.Fatal(err)
 		}
-		if err := zipFile(src+".zip", "bootstrap", src); err != nil {
+		if err := writeZip(src+".zip", []entry{{name: "bootstrap", from: src, mode: 0o755}}); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(src + ".zip")
@@ -55,7 +55,8 @@ func TestChoose(t *testing.T) {
 	}{
 		{"", len(artifacts()), ""},
 		{"darwin/arm64", 1, ""},
-		{"linux/arm64,linux/amd64", 8, ""},
+		{"linux/arm64,linux/amd64", 14, ""},
+		{"source", 1, ""},
 		{"plan9/386", 0, `"plan9/386"`},
 	} {
 		got, err := choose(artifacts(), c.only)

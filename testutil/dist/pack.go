@@ -16,14 +16,17 @@ import (
 // sumsFile lists the checksums in the form that sha256sum --check reads.
 const sumsFile = "SHA256SUMS"
 
-// zipFile writes a zip archive of one executable file. Its bytes depend on the
-// file's content only: the time in it is the earliest that zip can hold.
-func zipFile(path, name, content string) (err error) {
-	src, err := os.Open(content)
-	if err != nil {
-		return err
-	}
-	defer src.Close() //nolint:errcheck // only read
+// entry is a file of an archive.
+type entry struct {
+	name string // with slashes
+	from string // the path of its content
+	mode os.FileMode
+}
+
+// writeZip writes an archive of the entries in the order of their names. Its
+// bytes depend on names, modes and contents only: the time in it is the earliest
+// that zip can hold.
+func writeZip(path string, entries []entry) (err error) {
 	dst, err := os.Create(path)
 	if err != nil {
 		return err
@@ -33,22 +36,30 @@ func zipFile(path, name, content string) (err error) {
 			err = cerr
 		}
 	}()
-	return writeZip(dst, name, src)
+	w := zip.NewWriter(dst)
+	for _, e := range slices.SortedFunc(slices.Values(entries), func(a, b entry) int { return strings.Compare(a.name, b.name) }) {
+		if err := add(w, e); err != nil {
+			return err
+		}
+	}
+	return w.Close()
 }
 
-func writeZip(dst io.Writer, name string, src io.Reader) error {
-	header := &zip.FileHeader{Name: name, Method: zip.Deflate}
+func add(w *zip.Writer, e entry) error {
+	src, err := os.Open(e.from)
+	if err != nil {
+		return err
+	}
+	defer src.Close() //nolint:errcheck // only read
+	header := &zip.FileHeader{Name: e.name, Method: zip.Deflate}
 	header.Modified = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-	header.SetMode(0o755) // Lambda starts it
-	w := zip.NewWriter(dst)
+	header.SetMode(e.mode)
 	f, err := w.CreateHeader(header)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(f, src); err != nil {
-		return err
-	}
-	return w.Close()
+	_, err = io.Copy(f, src)
+	return err
 }
 
 // writeSums writes the checksums of the named files of dir, sorted by name.

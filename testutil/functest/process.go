@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -122,6 +124,12 @@ func (p *Process) Terminate(t testing.TB) {
 	}
 }
 
+// Kill ends it with SIGKILL, and waits for that.
+func (p *Process) Kill() {
+	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	<-p.ended
+}
+
 // Exit waits for the end and returns the exit code, -1 for a signal.
 func (p *Process) Exit(ctx context.Context, t testing.TB) int {
 	t.Helper()
@@ -153,19 +161,21 @@ func (p *Process) Listening(ctx context.Context, addr string) error {
 	}
 }
 
-// FreePort returns a loopback port that was free a moment ago.
+// FreePort returns a loopback port that was free a moment ago. It is below those
+// from which the system chooses for servers and connections that name none, such
+// as those of tests beside this one, which would take it meanwhile.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(10000))
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
 
 type lockedWriter struct {

@@ -5,8 +5,8 @@ package killtest
 
 import (
 	"bytes"
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,23 +15,13 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/crossfade-io/crossfade/testutil/release"
 )
 
-const module = "github.com/crossfade-io/crossfade/"
-
-// Build compiles programs of the module, such as cmd/crossfade, into dir, with
-// the flags of the Makefile, so that both share what they compile.
+// Build compiles programs of the module, such as cmd/crossfade, into dir.
 func Build(dir string, programs ...string) error {
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}
-	for _, p := range programs {
-		args = append(args, module+p)
-	}
-	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
+	return release.Build(context.Background(), dir+string(filepath.Separator), release.Options{}, programs...)
 }
 
 // Process is a running program.

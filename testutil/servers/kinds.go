@@ -115,3 +115,18 @@ func AzureConnectionString(url string) string {
 	return "DefaultEndpointsProtocol=http;AccountName=" + AzureAccount + ";AccountKey=" + AzureKey +
 		";BlobEndpoint=" + url + "/" + AzureAccount + ";"
 }
+
+// SQS starts fauxqs, which keeps its queues in memory.
+func SQS(ctx context.Context, opts Options) (*Server, error) {
+	script, err := tool("fauxqs", "serve.mjs")
+	if err != nil {
+		return nil, err
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, opts.Dir, func(port string) (spec, error) {
+		return spec{name: "fauxqs", argv: []string{node, script, port}, probe: "/health"}, nil
+	})
+}

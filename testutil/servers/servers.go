@@ -1,5 +1,6 @@
-// Package servers starts real object stores on loopback: versitygw for S3,
-// fake-gcs-server for Google Cloud Storage and Azurite for Azure Blob Storage.
+// Package servers starts real servers on loopback: versitygw for S3,
+// fake-gcs-server for Google Cloud Storage, Azurite for Azure Blob Storage and
+// fauxqs for SQS.
 // `make servers` installs them, at pinned versions.
 //
 // A server dies with the process that started it: on Stop by its process

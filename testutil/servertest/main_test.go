@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/crossfade-io/crossfade/testutil/release"
 	"github.com/crossfade-io/crossfade/testutil/servers"
 )
 
@@ -18,6 +21,7 @@ import (
 var (
 	clouds map[string]cloud // by scheme: s3, gs, az
 	binary string           // the crossfade under test
+	queues *sqs.Client      // of the SQS server
 )
 
 func TestMain(m *testing.M) {
@@ -50,11 +54,8 @@ func runAll(m *testing.M) (code int, err error) {
 	}()
 
 	binary = filepath.Join(dir, "crossfade")
-	build := exec.Command("go", "build", "-o", binary, "github.com/crossfade-io/crossfade/cmd/crossfade")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return 1, fmt.Errorf("building crossfade: %w", err)
+	if err := release.Build(ctx, binary, release.Options{}, "cmd/crossfade"); err != nil {
+		return 1, err
 	}
 
 	s3, err := servers.Versitygw(ctx, servers.Options{Dir: dir})
@@ -72,6 +73,11 @@ func runAll(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	stops = append(stops, azure.Stop)
+	queue, err := servers.SQS(ctx, servers.Options{Dir: dir})
+	if err != nil {
+		return 1, err
+	}
+	stops = append(stops, queue.Stop)
 
 	// The environment that each cloud's own tools use, for the drivers in this
 	// process and for the binary. Nothing of the caller's may leak in.
@@ -94,5 +100,10 @@ func runAll(m *testing.M) (code int, err error) {
 	if clouds, err = newClouds(ctx, s3.URL, gcs.URL, azure.URL); err != nil {
 		return 1, err
 	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return 1, err
+	}
+	queues = sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = &queue.URL })
 	return m.Run(), nil
 }
