@@ -19,6 +19,8 @@ const (
 	MaxFile  = 1 << 20
 	maxText  = 4096
 	maxItems = 1000
+
+	maxSections = 100 // in one list
 )
 
 // item is one text of the document: a scalar, an item of a list or a value of a
@@ -42,6 +44,7 @@ type document struct {
 type reader struct {
 	*problems
 	fields map[string]*field
+	more   []*field // those of sections in lists, which the file makes
 	lookup func(string) (string, bool)
 	doc    document
 	wrong  map[string]bool // paths that were refused
@@ -158,16 +161,43 @@ func (r *reader) field(n *yaml.Node, f *field) {
 			}
 			r.scalar(c, f, element(f.path, i), "")
 		}
+	case f.kind == sections && n.Kind == yaml.SequenceNode:
+		r.sections(n, f)
 	case f.kind == mapping && n.Kind == yaml.MappingNode:
 		for key, value := range r.pairs(n, f.path) {
 			r.scalar(value, f, join(f.path, printable(key.Value)), key.Value)
 		}
 	case f.kind == list:
 		r.mismatch(n, f.path, "a list, such as [one, two]")
+	case f.kind == sections:
+		r.mismatch(n, f.path, "a list of sections, each behind a -,")
 	case f.kind == mapping:
 		r.mismatch(n, f.path, "names and values below it, indented")
 	default:
 		r.scalar(n, f, f.path, "")
+	}
+}
+
+// sections reads a list of sections, whose fields f makes.
+func (r *reader) sections(n *yaml.Node, f *field) {
+	for i, c := range n.Content {
+		path := element(f.path, i)
+		if i == maxSections {
+			r.add(place{line: c.Line}, f.path, "has %d items: %d at most", len(n.Content), maxSections)
+			return
+		}
+		r.doc.lines[path] = c.Line
+		for _, made := range f.element(path) {
+			r.fields[made.path] = made
+			r.more = append(r.more, made)
+		}
+		before := len(r.list)
+		if c.Kind != yaml.MappingNode && c.Kind != yaml.AliasNode {
+			r.mismatch(c, path, "a section, such as "+f.want+",")
+		} else if r.plain(c, path) {
+			r.section(c, path)
+		}
+		r.wrong[path] = len(r.list) > before
 	}
 }
 

@@ -17,11 +17,12 @@ import (
 type kind int
 
 const (
-	text    kind = iota // one text
-	truth               // true or false
-	count               // a whole number
-	list                // of texts
-	mapping             // of names to texts
+	text     kind = iota // one text
+	truth                // true or false
+	count                // a whole number
+	list                 // of texts
+	mapping              // of names to texts
+	sections             // a list of sections
 )
 
 // field is a field of the file: where it is, what it takes, and how it is set.
@@ -31,6 +32,8 @@ type field struct {
 	secret bool   // the value is told to nobody
 	want   string // what to write, for messages that may not tell the value
 	set    func(item) error
+
+	element func(path string) []*field // of a list of sections: the fields of one more
 }
 
 // draft is a migration on its way, with room for what may not be there.
@@ -38,6 +41,7 @@ type draft struct {
 	Migration
 	backlog                      Backlog
 	freeze, unfreeze, switchover Hook
+	run                          runDraft
 }
 
 const (
@@ -56,6 +60,7 @@ func newDraft() *draft {
 		},
 		backlog: Backlog{Timeout: 5 * time.Second},
 		freeze:  hook, unfreeze: hook, switchover: hook,
+		run: newRunDraft(),
 	}
 }
 
@@ -82,7 +87,7 @@ func (d *draft) fields(globs []func(string) error) []*field {
 		{path: "cutover.freeze.mode", want: "write none, hook or s3-policy", set: of(mode(&f.Mode))},
 		{path: "cutover.freeze.except", kind: list, want: wantPrincipal, set: of(principal(&f.Except))},
 		end("cutover.freeze.probe", &f.Probe),
-	}, hook("cutover.freeze.hook", &d.freeze), hook("cutover.unfreeze", &d.unfreeze), hook("cutover.switch", &d.switchover))
+	}, hook("cutover.freeze.hook", &d.freeze), hook("cutover.unfreeze", &d.unfreeze), hook("cutover.switch", &d.switchover), d.run.fields())
 }
 
 func hook(path string, h *Hook) []*field {

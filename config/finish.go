@@ -25,6 +25,7 @@ func (l *loading) finish() {
 	c.Unfreeze = l.finishHook("cutover.unfreeze", &d.unfreeze)
 	c.Switch = l.finishHook("cutover.switch", &d.switchover)
 	l.finishFreeze()
+	l.finishRun()
 }
 
 // apart keeps source, target and control documents apart.

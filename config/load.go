@@ -48,7 +48,7 @@ func Load(raw []byte, file string, lookup func(string) (string, bool), environ [
 		return Migration{}, l.err()
 	}
 	l.override(fields, environ)
-	for _, f := range fields {
+	for _, f := range append(fields, l.more...) {
 		l.set(f)
 	}
 	l.finish()
@@ -90,9 +90,9 @@ func (l *loading) set(f *field) {
 
 // override replaces what the file says by what the environment does.
 func (l *loading) override(fields []*field, environ []string) {
-	known := []string{}
+	known := identityVariables() // which are read where stores are opened
 	for _, f := range fields {
-		if f.kind == list || f.kind == mapping {
+		if f.kind == list || f.kind == mapping || f.kind == sections {
 			continue
 		}
 		variable := f.variable()

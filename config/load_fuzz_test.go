@@ -16,6 +16,7 @@ import (
 func FuzzLoad(f *testing.F) {
 	f.Add(most, "CROSSFADE_CONCURRENCY=1")
 	f.Add(frozen+"s3-policy\n    "+except+"\n    "+probe+"\nbacklog: {sqs: 'https://h/1/q'}\n", "CROSSFADE_FOREIGN=adopt")
+	f.Add(running, "CROSSFADE_RUN_LISTEN=:80")
 	for _, c := range refusals {
 		f.Add(c.doc, strings.Join(c.env, ""))
 	}

@@ -33,6 +33,8 @@ type Migration struct {
 	Backlog *Backlog // nil: the queue cannot be asked
 	Cutover Cutover
 
+	Run *Run // nil: functions get the events, and crossfade run has none
+
 	timeoutAssumed bool
 }
 

@@ -59,6 +59,7 @@ func TestSchemaJudgesAsLoad(t *testing.T) {
 		"durations": with("cutover: {max_freeze: 1h2m3.5s, max_lag: .5s}\nfunctions: {timeout: +9m}"),
 		"queue":     with("backlog: {sqs: 'http://localhost:9324/000000000000/q'}"),
 		"schemes":   "{name: a, source: 'az://$$web/x', target: 'file:///srv'}",
+		"run":       running,
 		"large":     with("concurrency: 1024\ncutover: {max_errors: 1000000000}"),
 	} {
 		v, ok := asJSON(doc)
@@ -119,6 +120,14 @@ func properties(t *testing.T, root, at map[string]any, path string, into map[str
 			got.kind, got.lowest, got.highest = count, fmt.Sprint(main["minimum"]), fmt.Sprint(main["maximum"])
 		case "array":
 			got.kind = list
+			items := resolved(t, root, main["items"].(map[string]any))
+			if items["properties"] != nil {
+				got.kind = sections
+				if items["additionalProperties"] != false {
+					t.Errorf("%s takes unknown fields", p)
+				}
+				properties(t, root, items, element(p, 0), into)
+			}
 		case "object":
 			got.kind = mapping
 		case "string", nil:
@@ -162,7 +171,13 @@ func TestSchemaAgreesWithFields(t *testing.T) {
 
 	defaults := newDraft()
 	defaults.Name, defaults.Source, defaults.Target = "", Location{}, Location{}
-	for _, f := range defaults.fields(nil) {
+	fields := defaults.fields(nil)
+	for _, f := range fields {
+		if f.kind == sections {
+			fields = append(fields, f.element(element(f.path, 0))...)
+		}
+	}
+	for _, f := range fields {
 		p, ok := got[f.path]
 		if !ok {
 			t.Errorf("%s is not in the schema", f.path)
@@ -197,7 +212,7 @@ func schemaDefaults(t *testing.T, root map[string]any) {
 	fields := map[string]property{}
 	properties(t, root, root, "", fields)
 	doc := map[string]any{"name": "shop", "source": "s3://shop", "target": "gs://shop"}
-	hooks := "\nbacklog: {command: [x]}\ncutover: {freeze: {mode: hook, hook: {command: [x]}}, unfreeze: {command: [x]}, switch: {command: [x]}}\n"
+	hooks := "\nbacklog: {command: [x]}\ncutover: {freeze: {mode: hook, hook: {command: [x]}}, unfreeze: {command: [x]}, switch: {command: [x]}}\nrun: {events: [{webhook: s3}]}\n"
 	environ := []string{}
 	declared := 0
 	for path, p := range fields {
@@ -206,6 +221,12 @@ func schemaDefaults(t *testing.T, root map[string]any) {
 		case p.kind == list:
 			doc[path] = p.def
 			declared++
+		case strings.Contains(path, "[0]"): // no variable of the environment gives it
+			e := []*Events{}
+			events("x", &e).element("x[0]")
+			if d, err := time.ParseDuration(fmt.Sprint(p.def)); err != nil || d != e[0].Watch.Rescan {
+				t.Errorf("%s: %v by default", path, p.def)
+			}
 		case path == "cutover.freeze.mode": // the hooks want another
 			if p.def != string(newDraft().Cutover.Freeze.Mode) {
 				t.Errorf("mode %v by default", p.def)
@@ -216,7 +237,7 @@ func schemaDefaults(t *testing.T, root map[string]any) {
 			declared++
 		}
 	}
-	if declared != 13 {
+	if declared != 16 {
 		t.Errorf("%d defaults", declared)
 	}
 	b, err := yaml.Marshal(doc)

@@ -27,6 +27,7 @@ type view struct {
 	Functions   functions `json:"functions" yaml:"functions"`
 	Backlog     *backlog  `json:"backlog,omitempty" yaml:"backlog,omitempty"`
 	Cutover     cutover   `json:"cutover" yaml:"cutover"`
+	Run         *runView  `json:"run,omitempty" yaml:"run,omitempty"`
 }
 
 type functions struct {
@@ -77,6 +78,7 @@ func (m Migration) view() view {
 			Unfreeze: m.Cutover.Unfreeze.view(), Switch: m.Cutover.Switch.view(),
 		},
 	}
+	v.Run = m.Run.view()
 	if b := m.Backlog; b != nil {
 		v.Backlog = &backlog{Command: b.Command, SQS: b.SQS, Timeout: b.Timeout.String()}
 	}

@@ -28,11 +28,12 @@ func newBacklog(ctx context.Context, b *config.Backlog) (func(context.Context) (
 	}
 	ask, field := func(ctx context.Context) (int64, error) { return commandBacklog(ctx, b.Command) }, "backlog.command"
 	if b.SQS != "" {
-		client, err := newSQS(ctx, b.SQS)
+		field = "backlog.sqs"
+		client, err := newSQS(ctx, field, b.SQS)
 		if err != nil {
 			return nil, err
 		}
-		ask, field = func(ctx context.Context) (int64, error) { return sqsBacklog(ctx, client, b.SQS) }, "backlog.sqs"
+		ask = func(ctx context.Context) (int64, error) { return sqsBacklog(ctx, client, b.SQS) }
 	}
 	return func(ctx context.Context) (int64, error) {
 		timed, cancel := context.WithTimeout(ctx, b.Timeout)
@@ -48,11 +49,12 @@ func newBacklog(ctx context.Context, b *config.Backlog) (func(context.Context) (
 	}, nil
 }
 
-// newSQS returns a client for the server that the queue's URL names.
-func newSQS(ctx context.Context, queue string) (*sqs.Client, error) {
+// newSQS returns a client for the server that a queue's URL names, which stands in
+// that field of the file.
+func newSQS(ctx context.Context, field, queue string) (*sqs.Client, error) {
 	u, err := url.Parse(queue)
 	if err != nil || u.Host == "" {
-		return nil, errors.New("backlog.sqs is no URL such as https://sqs.eu-central-1.amazonaws.com/123456789012/crossfade")
+		return nil, fmt.Errorf("%s is no URL such as https://sqs.eu-central-1.amazonaws.com/123456789012/crossfade", field)
 	}
 	var opts []func(*awsconfig.LoadOptions) error
 	if region := queueRegion(u.Hostname()); region != "" {
@@ -60,7 +62,7 @@ func newSQS(ctx context.Context, queue string) (*sqs.Client, error) {
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("backlog.sqs: reading the AWS configuration: %w", err)
+		return nil, fmt.Errorf("%s: reading the AWS configuration: %w", field, err)
 	}
 	return sqs.NewFromConfig(cfg, func(o *sqs.Options) {
 		o.BaseEndpoint = aws.String(u.Scheme + "://" + u.Host)

@@ -43,6 +43,8 @@ func newConfigCommand(e *env) *cobra.Command {
       webhook: https://deploy.example.com/hooks/storage
       headers: {Authorization: "Bearer ${DEPLOY_TOKEN}"}
       timeout: 10s
+  run:                          # without functions: 'crossfade run --help' shows it
+    events: [{sqs: "https://sqs.eu-central-1.amazonaws.com/123456789012/crossfade"}]
 
 Only name, source and target are required. In values, ${NAME} is that variable of
 the environment, ${NAME:-text} has the text where it is not set or empty, and $$

@@ -10,12 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/term"
-
-	"github.com/crossfade-io/crossfade/config"
-	"github.com/crossfade-io/crossfade/store/azblob"
-	"github.com/crossfade-io/crossfade/store/file"
-	"github.com/crossfade-io/crossfade/store/gcs"
-	"github.com/crossfade-io/crossfade/store/s3"
 )
 
 func main() {
@@ -41,11 +35,6 @@ func newEnv(abort <-chan struct{}) *env {
 
 		interactive: func() bool { return term.IsTerminal(int(os.Stdin.Fd())) },
 	}
-}
-
-// drivers are those that this program links.
-func drivers() config.Openers {
-	return config.Openers{"s3": s3.Open, "gs": gcs.Open, "az": azblob.Open, "file": file.Open}
 }
 
 // interrupts returns a context that the first SIGINT or SIGTERM cancels, and a

@@ -142,7 +142,7 @@ writing to it: between S3 (and servers that speak S3), Google Cloud Storage,
 Azure Blob Storage and local directories.
 
 Stores are given as URLs, with each cloud's standard environment for credentials:
-  s3://bucket/prefix       AWS_*; ?region= &endpoint= &path_style= &profile=
+  s3://bucket/prefix       AWS_*; ?region= &endpoint= &path_style= &profile= &keys=
   gs://bucket/prefix       GOOGLE_APPLICATION_CREDENTIALS
   az://container/prefix    AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT
   file:///dir
@@ -161,6 +161,8 @@ Exit codes: 0 all done, 1 some keys failed or differ, 2 wrong use.`,
 		newBackfillCommand(e),
 		newVerifyCommand(e),
 		newSyncCommand(e),
+		newRunCommand(e),
+		newRedriveCommand(e),
 		newConfigCommand(e),
 		newInitCommand(e),
 		newStatusCommand(e),
