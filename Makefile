@@ -61,6 +61,7 @@ demo: ## Watch a bucket move between clouds under load; needs no cloud and no ac
 .PHONY: test
 test: ## Run all tests with the race detector
 	GOFLAGS='$(USERFLAGS)' CGO_ENABLED=1 $(GO) test -race -timeout 20m $(TESTFLAGS) ./...
+	cd deploy/kubernetes/schema && $(GO) test ./...
 
 ##@ Before a commit
 

@@ -85,7 +85,7 @@ func freezeOf(ctx context.Context, o options, from, to string, objects int) (res
 	res = freezeResult{Objects: objects, From: from, To: to, Rate: o.freezeRate}
 	w, err := demo.NewWorld(ctx, demo.Options{
 		From: from, To: to, Rate: o.freezeRate, Seed: 1, Calm: true, Objects: 45,
-		FunctionTimeout: 2 * time.Second, Lease: 250 * time.Millisecond, MaxFreeze: 30 * time.Second, MaxLag: 5 * time.Second, Invocations: 64,
+		FunctionTimeout: 3 * time.Second, Lease: 250 * time.Millisecond, MaxFreeze: 30 * time.Second, MaxLag: 5 * time.Second, Invocations: 64,
 	})
 	if err != nil {
 		return res, err

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +19,9 @@ type artifact struct {
 	cmd    string // the directory below cmd/
 	goos   string
 	goarch string
-	lambda bool     // a zip with the binary as "bootstrap"
+	as     string   // in a zip, what the binary is called there; "" for a bare one
+	with   string   // a directory whose files are in the zip besides
+	most   int64    // bytes, if not 0
 	tags   []string // that leave clouds out
 	source bool     // a zip of sources, for any platform
 }
@@ -36,9 +40,11 @@ func artifacts() []artifact {
 		linux := func(cmd string) artifact { return artifact{name: cmd, cmd: cmd, goos: "linux", goarch: arch} }
 		lambda := func(to string, without ...string) artifact {
 			a := linux("crossfade-s3")
-			a.name, a.lambda, a.tags = a.cmd+to, true, without
+			a.name, a.as, a.most, a.tags = a.cmd+to, "bootstrap", lambdaMost, without // Lambda starts it
 			return a
 		}
+		azure := linux("crossfade-eventgrid")
+		azure.as, azure.with = azure.cmd, "deploy/azure/function" // whose host.json names it
 		all = append(all,
 			linux("crossfade"),
 			lambda(""),
@@ -46,7 +52,7 @@ func artifacts() []artifact {
 			lambda("-to-azure", "nogcs"),
 			lambda("-to-s3", "noazure", "nogcs"),
 			linux("crossfade-gcs"),
-			linux("crossfade-eventgrid"),
+			azure,
 		)
 	}
 	for _, arch := range []string{"amd64", "arm64"} {
@@ -64,7 +70,7 @@ func (a artifact) platform() string {
 
 func (a artifact) file() string {
 	name := a.name + "_" + strings.ReplaceAll(a.platform(), "/", "_")
-	if a.lambda || a.source {
+	if a.as != "" || a.source {
 		name += ".zip"
 	}
 	return name
@@ -92,7 +98,7 @@ func (a artifact) build(ctx context.Context, version, out string) (made componen
 		return made, err
 	}
 	bin := path
-	if a.lambda {
+	if a.as != "" {
 		bin += ".tmp"
 		defer func() {
 			if rerr := os.Remove(bin); err == nil {
@@ -104,15 +110,38 @@ func (a artifact) build(ctx context.Context, version, out string) (made componen
 	if err := release.Build(ctx, bin, o, "cmd/"+a.cmd); err != nil {
 		return made, fmt.Errorf("%s: %w", a.file(), err)
 	}
-	if made, err = readBinary(bin); err != nil || !a.lambda {
+	if made, err = readBinary(bin); err != nil || a.as == "" {
 		return made, err
 	}
-	if err := writeZip(path, []entry{{name: "bootstrap", from: bin, mode: 0o755}}); err != nil { // Lambda starts it
+	entries, err := filesIn(ctx, a.with)
+	if err != nil {
+		return made, err
+	}
+	if err := writeZip(path, append(entries, entry{name: a.as, from: bin, mode: 0o755})); err != nil {
 		return made, err
 	}
 	info, err := os.Stat(path)
-	if err == nil && info.Size() > lambdaMost {
-		err = fmt.Errorf("%s has %d bytes, more than the %d that a cold start should load", a.file(), info.Size(), int64(lambdaMost))
+	if err == nil && a.most > 0 && info.Size() > a.most {
+		err = fmt.Errorf("%s has %d bytes, more than the %d that a cold start should load", a.file(), info.Size(), a.most)
 	}
 	return made, err
+}
+
+// filesIn are the files of a directory of the module, named from there; of "" none.
+func filesIn(ctx context.Context, dir string) (entries []entry, err error) {
+	if dir == "" {
+		return nil, nil
+	}
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", release.Module).Output()
+	if err != nil {
+		return nil, fmt.Errorf("looking for the module's directory: %w", err)
+	}
+	dir = filepath.Join(strings.TrimSpace(string(root)), filepath.FromSlash(dir))
+	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			entries = append(entries, entry{name: name, from: filepath.Join(dir, filepath.FromSlash(name)), mode: 0o644})
+		}
+		return err
+	})
+	return entries, err
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -30,7 +31,7 @@ func TestRelease(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	list := []artifact{
-		{name: "crossfade-s3-to-s3", cmd: "crossfade-s3", goos: "linux", goarch: "amd64", lambda: true, tags: []string{"nogcs", "noazure"}},
+		{name: "crossfade-s3-to-s3", cmd: "crossfade-s3", goos: "linux", goarch: "amd64", as: "bootstrap", most: lambdaMost, tags: []string{"nogcs", "noazure"}},
 		{name: "crossfade-gcs", cmd: "crossfade-gcs", source: true},
 	}
 	first, second := filepath.Join(dir, "1"), filepath.Join(dir, "2")
@@ -51,6 +52,40 @@ func TestRelease(t *testing.T) {
 	}
 	t.Run("bill", func(t *testing.T) { checkBill(t, first, list) })
 	t.Run("source", func(t *testing.T) { checkSource(t, filepath.Join(first, list[1].file())) })
+}
+
+// The host of Azure Functions starts what host.json names, and finds its trigger.
+func TestAzurePackage(t *testing.T) {
+	t.Parallel()
+	for _, a := range artifacts() {
+		if a.cmd != "crossfade-eventgrid" {
+			continue
+		}
+		entries, err := filesIn(t.Context(), a.with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]string{}
+		for _, e := range entries {
+			names[e.name] = e.from
+		}
+		if len(names) != 2 || names["changes/function.json"] == "" || names["host.json"] == "" {
+			t.Fatalf("%v", names)
+		}
+		var host struct {
+			CustomHandler struct {
+				Description struct {
+					Path string `json:"defaultExecutablePath"`
+				} `json:"description"`
+			} `json:"customHandler"`
+		}
+		if err := json.Unmarshal(read(t, names["host.json"]), &host); err != nil || host.CustomHandler.Description.Path != a.as {
+			t.Errorf("the host starts %q, and the binary is %q: %v", host.CustomHandler.Description.Path, a.as, err)
+		}
+		if a.file() != "crossfade-eventgrid_linux_"+a.goarch+".zip" {
+			t.Errorf("file %s", a.file())
+		}
+	}
 }
 
 func read(t *testing.T, path string) []byte {

@@ -1,0 +1,117 @@
+variable "gcp_project" {
+  description = "The project of the source bucket, in which the function runs too."
+  type        = string
+}
+
+variable "gcp_region" {
+  description = "The region of the function, such as europe-west3: best that of the source bucket."
+  type        = string
+}
+
+variable "name" {
+  description = "What the names of all resources begin with."
+  type        = string
+  default     = "crossfade"
+}
+
+variable "source_bucket" {
+  description = "The bucket of Cloud Storage that is followed."
+  type        = string
+}
+
+variable "source_prefix" {
+  description = "Only keys below this, such as photos/; \"\" for all."
+  type        = string
+  default     = ""
+}
+
+variable "azure_subscription_id" {
+  description = "The subscription of the target account."
+  type        = string
+}
+
+variable "target_resource_group" {
+  description = "The resource group of the target account. The identity and its role are made in it."
+  type        = string
+}
+
+variable "target_account" {
+  description = "The storage account of the target container."
+  type        = string
+}
+
+variable "target_container" {
+  description = "The container that is written to. It has to exist."
+  type        = string
+}
+
+variable "target_prefix" {
+  description = "Where in it, such as photos/; \"\" for its root."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.target_prefix == "" || can(regex("^[^'*?%#]+/$", var.target_prefix))
+    error_message = "target_prefix ends in /, and has none of ' * ? % #."
+  }
+}
+
+variable "migration" {
+  description = "The name of the migration, as crossfade.yaml has it; null for replication without a cutover."
+  type        = string
+  default     = null
+}
+
+variable "source_zip" {
+  description = "Path of the function's source, as make dist packs it."
+  type        = string
+  default     = "../../../dist/crossfade-gcs_source.zip"
+}
+
+variable "source_runtime" {
+  description = "The runtime that it is built for, as gcloud functions runtimes list names it."
+  type        = string
+  default     = "go126"
+}
+
+variable "build_service_account" {
+  description = "The account that builds it (projects/…/serviceAccounts/…); null for the project's default."
+  type        = string
+  default     = null
+}
+
+variable "image" {
+  description = "A container image of crossfade-gcs, to be run instead of the source; null to build that."
+  type        = string
+  default     = null
+}
+
+variable "backfill_image" {
+  description = "The container image of the command line, for the backfill; null for none."
+  type        = string
+  default     = null
+}
+
+variable "backfill_schedule" {
+  description = "When the backfill runs, as a cron expression; empty: by hand only."
+  type        = string
+  default     = ""
+}
+
+variable "operators" {
+  description = "Who runs the command line against this migration, such as group:ops@example.com."
+  type        = list(string)
+  default     = []
+}
+
+variable "notification_channels" {
+  description = "The notification channels of Cloud Monitoring that alerts go to."
+  type        = list(string)
+  default     = []
+}
+
+variable "labels" {
+  description = "Labels of all resources in Google Cloud, and tags of those in Azure."
+  type        = map(string)
+  default     = { managed-by = "terraform", application = "crossfade" }
+}
