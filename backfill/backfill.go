@@ -50,6 +50,10 @@ type Options struct {
 	Delete    bool
 	MaxDelete int
 
+	// NeverEmpty keeps everything on the target when the source lists nothing at
+	// all: a directory whose disk is not mounted looks like that.
+	NeverEmpty bool
+
 	// AbortUploads ends, when all else is done, uploads of the chosen keys that
 	// were begun on the target more than UploadAge before the run and are still
 	// unfinished: what killed writers leave behind, on stores that have a
@@ -191,6 +195,9 @@ func (o Options) head(ctx context.Context, s store.Store, key string) (obj *stor
 		return nil, err
 	}
 }
+
+// errEmptySource is the end of a run with NeverEmpty.
+var errEmptySource = errors.New("the source lists no object at all, and the target has some: nothing was deleted there. Is a disk not mounted?")
 
 // errTooMany wraps ErrTooManyDeletes with what to do.
 func errTooMany(maxDelete int) error {

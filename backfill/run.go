@@ -74,6 +74,8 @@ func (r *runner) copyAndDelete(ctx context.Context) error {
 		return err
 	case !r.Delete:
 		return nil
+	case r.NeverEmpty && len(r.doomed) > 0 && r.p.seen.Load() == 0 && r.excluded.Load() == 0:
+		return errEmptySource
 	}
 	return r.deleteDoomed(ctx)
 }

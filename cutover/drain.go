@@ -24,6 +24,9 @@ const (
 	signalLongPoll = 200 * time.Millisecond
 )
 
+// longer is the next pause between two looks: an answer is soon there, or late.
+func longer(pause time.Duration) time.Duration { return min(pause*9/8, signalLongPoll) }
+
 // marks are moments of a freeze, by the clocks of the stores.
 type marks struct {
 	cut  time.Time // when the application held, on the old side
@@ -83,7 +86,7 @@ func (r *run) drain(ctx context.Context, s control.State) (marks, error) {
 
 // untilEmpty asks the queue until nothing waits there.
 func (r *run) untilEmpty(ctx context.Context) error {
-	for {
+	for pause := signalPoll; ; pause = longer(pause) {
 		n, err := r.o.Backlog(ctx)
 		switch {
 		case err == nil && n == 0:
@@ -93,7 +96,7 @@ func (r *run) untilEmpty(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("the queue could not be asked for its backlog: %w", err)
 		}
-		if serr := r.o.Sleep(ctx, signalLongPoll); serr != nil {
+		if serr := r.o.Sleep(ctx, pause); serr != nil {
 			if err == nil {
 				err = serr
 			}
@@ -123,7 +126,7 @@ func (e *Engine) send(ctx context.Context, to control.Side, s control.Signal) (*
 // await polls a side until a function has carried the signal there.
 func (e *Engine) await(ctx context.Context, on control.Side, id string) (control.Signal, error) {
 	var last error
-	for pause := signalPoll; ; pause = min(pause*9/8, signalLongPoll) {
+	for pause := signalPoll; ; pause = longer(pause) {
 		if err := e.o.Sleep(ctx, pause); err != nil {
 			if last != nil {
 				return control.Signal{}, fmt.Errorf("%w: %w", err, last)

@@ -163,6 +163,7 @@ func TestAWSRefuses(t *testing.T) {
 		{given("environment", object("CROSSFADE_SOURCE", "s3://other")), "begin with CROSSFADE_"},
 		{given("backfill", object("image", "i", "subnet_ids", []string{"s"}, "schedule", "daily")), "rate(…)"},
 		{given("backfill", object("image", "i", "subnet_ids", []string{"s"}), "direction", "reverse", "migration", "m"), "runs forward"},
+		{given("backfill", object("image", "i", "subnet_ids", []string{"s"}), "control", "gs://elsewhere", "migration", "m"), "would not see that the application has moved"},
 	} {
 		problems := awsPlan(t, all, c.with).problems
 		if !slices.ContainsFunc(problems, func(s string) bool { return strings.Contains(s, c.want) }) {

@@ -215,7 +215,7 @@ func (p *Processor) admit(e Event) (key string, v Verdict, settled bool) {
 	key, inside := strings.CutPrefix(e.Key, p.opts.Prefix)
 	switch {
 	case !inside || key == "":
-		return "", Verdict{Outcome: Ack, Reason: reasonOutside}, true
+		return "", Verdict{Outcome: Ack, Reason: ReasonOutside}, true
 	case strings.HasPrefix(key, store.ControlPrefix) && p.opts.Migration == nil:
 		return "", Verdict{Outcome: Ack, Reason: reasonControl}, true
 	}
@@ -225,9 +225,9 @@ func (p *Processor) admit(e Event) (key string, v Verdict, settled bool) {
 // reasonControl marks events of crossfade's own objects.
 const reasonControl = "control object"
 
-// reasonOutside marks events of keys outside the prefix, so that logs can be
-// counted by it.
-const reasonOutside = "outside the prefix"
+// ReasonOutside marks events of keys outside the prefix, so that they can be
+// counted and told from those that were synced.
+const ReasonOutside = "outside the prefix"
 
 // bound limits ctx to a little less than the platform gives.
 func (p *Processor) bound(ctx context.Context) (context.Context, context.CancelFunc) {

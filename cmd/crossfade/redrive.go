@@ -19,6 +19,7 @@ import (
 type redriveFlags struct {
 	file      string
 	direction string
+	directed  bool // by the flag
 	list      bool
 	to        string
 	discard   bool
@@ -69,6 +70,7 @@ killed, after half an hour (SQS) or ten minutes (Pub/Sub).`,
 			if err := f.check(cmd.Flags().Changed); err != nil {
 				return err
 			}
+			f.directed = cmd.Flags().Changed("direction")
 			return e.redrive(cmd.Context(), args[0], f)
 		},
 	}
@@ -116,7 +118,7 @@ func (f redriveFlags) check(given func(flag string) bool) error {
 func (e *env) redrive(ctx context.Context, queue string, f redriveFlags) (err error) {
 	opts := redrive.Options{Discard: f.discard, DryRun: f.dryRun, Max: f.most}
 	if !f.list && f.to == "" {
-		svc, err := e.redriveService(ctx, f)
+		svc, err := e.redriveService(ctx, queue, f)
 		if err != nil {
 			return err
 		}
@@ -181,7 +183,7 @@ func (e *env) redriven(ctx context.Context, out redriveResult, f redriveFlags, e
 }
 
 // redriveService is what the functions of the migration do.
-func (e *env) redriveService(ctx context.Context, f redriveFlags) (*service.Service, error) {
+func (e *env) redriveService(ctx context.Context, queue string, f redriveFlags) (*service.Service, error) {
 	m, err := e.migration(f.file)
 	if err != nil {
 		return nil, err
@@ -193,6 +195,9 @@ func (e *env) redriveService(ctx context.Context, f redriveFlags) (*service.Serv
 	}
 	if f.direction == "reverse" {
 		cfg.Source, cfg.Target, cfg.Reverse = m.Target, m.Source, true
+	}
+	if err := ofSource(queue, cfg.Source, m, f); err != nil {
+		return nil, err
 	}
 	if e.level < slog.LevelInfo { // asked for
 		cfg.LogLevel = e.level
@@ -212,6 +217,21 @@ func (e *env) redriveService(ctx context.Context, f redriveFlags) (*service.Serv
 		return nil, usagef("%w", err)
 	default:
 		return nil, err
+	}
+}
+
+// ofSource complains of a queue whose events cannot be of the end that is read: in
+// the other direction they would count as done, and be deleted.
+func ofSource(queue string, source config.Location, m config.Migration, f redriveFlags) error {
+	kind, _ := queueKind(queue)
+	want := map[string]string{"sqs": "s3", "subscriptions": "gs"}[kind]
+	switch {
+	case want != "" && want != source.Scheme:
+		return usagef("queue %q has events of %s:// stores, and with --direction %s those of %s are synced: give the other direction, or the queue of this one", queue, want, f.direction, source)
+	case m.Source.Scheme == m.Target.Scheme && m.Source.Bucket() == m.Target.Bucket() && !f.directed:
+		return usagef("both ends are called %s: say with --direction whose events these are", m.Source.Bucket())
+	default:
+		return nil
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,6 +70,14 @@ func TestRedrive(t *testing.T) {
 func TestRedriveRefusals(t *testing.T) {
 	t.Parallel()
 	const sqs = "https://sqs.eu-central-1.amazonaws.com/123456789012/dead"
+	across, alike := filepath.Join(t.TempDir(), "across.yaml"), filepath.Join(t.TempDir(), "alike.yaml")
+	for name, ends := range map[string]string{
+		across: "source: s3://shop\ntarget: gs://shop\n", alike: "source: s3://shop\ntarget: s3://shop?endpoint=https://minio.example\n",
+	} {
+		if err := os.WriteFile(name, []byte("name: shop\n"+ends), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		args []string
 		want string
@@ -87,6 +97,9 @@ func TestRedriveRefusals(t *testing.T) {
 		{[]string{sqs, "--wait", "21s"}, "--wait 21s: it must be from 0s to 20s"},
 		{[]string{sqs, "--direction", "back"}, `--direction "back"`},
 		{[]string{sqs, "-f", "none.yaml"}, "none.yaml: there is no such file"},
+		{[]string{sqs, "-f", across, "--direction", "reverse"}, "has events of s3:// stores, and with --direction reverse those of gs://shop/ are synced"},
+		{[]string{"projects/shop/subscriptions/dead", "-f", across}, "has events of gs:// stores, and with --direction forward those of s3://shop/ are synced"},
+		{[]string{sqs, "-f", alike}, "both ends are called shop: say with --direction whose events these are"},
 	} {
 		w := newCLI(t)
 		_, stderr := w.want(exitUsage, append([]string{"redrive"}, c.args...)...)

@@ -124,7 +124,7 @@ func (w *wiring) watch(from config.Events) (frun.Source, error) {
 	watcher, err := watch.New(watch.Options{
 		Dir: w.cfg.Source.Bucket(), Target: w.svc.Target, Match: filter.Match, Rescan: from.Watch.Rescan,
 		Compare: backfill.Rescan(w.svc.Source, w.svc.Target, compare, backfill.Options{
-			Concurrency: w.cfg.Concurrency, Filter: filter, Delete: w.cfg.Deletes, MaxDelete: maxRescanDelete, Log: w.svc.Log, Now: w.now,
+			Concurrency: w.cfg.Concurrency, Filter: filter, Delete: w.cfg.Deletes, MaxDelete: maxRescanDelete, NeverEmpty: true, Log: w.svc.Log, Now: w.now,
 		}),
 		Workers: w.cfg.Concurrency, Batch: 1, Grace: w.m.Run.Grace, Now: w.now, Log: w.svc.Log,
 	})

@@ -19,7 +19,9 @@ locals {
     # A backfill registers there as long as it runs.
     register_objects = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 
+    # Of objects encrypted by a key. Who writes asks for a key of its own each time.
     decrypt  = ["kms:Decrypt"]
+    encrypt  = ["kms:Decrypt", "kms:GenerateDataKey"]
     token    = ["sts:GetWebIdentityToken"]
     secrets  = ["secretsmanager:GetSecretValue"]
     queue    = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
@@ -61,7 +63,10 @@ locals {
       ControlObjects = { actions = local.actions.control_objects, resources = [local.s3_control[1]] }
     },
     length(var.kms_key_arns) == 0 ? {} : {
-      Decrypt = { actions = local.actions.decrypt, resources = var.kms_key_arns }
+      Keys = {
+        actions   = length(local.s3_target) + length(local.s3_control) == 0 ? local.actions.decrypt : local.actions.encrypt
+        resources = var.kms_key_arns
+      }
     },
   )
   compare = merge(local.follow, [for id, s in local.follow : { (id) = { actions = local.actions.register_objects, resources = s.resources } } if id == "ControlObjects"]...)

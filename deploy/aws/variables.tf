@@ -322,10 +322,15 @@ variable "backfill" {
     condition     = var.backfill == null || var.direction == "forward"
     error_message = "The backfill of a migration runs forward; for the way back the functions suffice."
   }
+
+  validation {
+    condition     = var.backfill == null || var.control == null
+    error_message = "The task knows the migration by its two ends only. With control elsewhere it would not see that the application has moved: run crossfade backfill -f by hand."
+  }
 }
 
 variable "kms_key_arns" {
-  description = "Keys of the KMS with which objects of the bucket are encrypted; the roles may then decrypt with them."
+  description = "Keys of the KMS with which objects of the bucket are encrypted, and of the target and control if these are on S3: the roles may then use them."
   type        = list(string)
   default     = []
 }

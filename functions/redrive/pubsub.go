@@ -32,6 +32,7 @@ var _ Queue = (*PubSub)(nil)
 const (
 	pubsubHidden = 10 * time.Minute
 	pubsubWait   = 500 * time.Millisecond
+	pubsubAnswer = 3 * time.Second
 )
 
 // NewPubSub returns the subscription projects/P/subscriptions/S. It counts as
@@ -46,7 +47,7 @@ func (q *PubSub) Receive(ctx context.Context, most int) ([]Message, error) {
 	defer cancel()
 	out, err := q.client.SubscriptionAdminClient.Pull(timed, &pubsubpb.PullRequest{Subscription: q.sub, MaxMessages: int32(most)})
 	if code := status.Code(err); ctx.Err() == nil && (code == codes.DeadlineExceeded || timed.Err() != nil) {
-		return nil, nil
+		return nil, q.answers(ctx)
 	}
 	if err != nil || len(out.GetReceivedMessages()) == 0 {
 		return nil, err
@@ -61,6 +62,19 @@ func (q *PubSub) Receive(ctx context.Context, most int) ([]Message, error) {
 		Subscription: q.sub, AckIds: receipts, AckDeadlineSeconds: int32(pubsubHidden / time.Second),
 	})
 	return messages, err
+}
+
+// answers makes sure that nothing came because there is nothing: a service that
+// cannot be reached looks the same. It asks for what changes nothing, which the
+// service refuses at once.
+func (q *PubSub) answers(ctx context.Context) error {
+	timed, cancel := context.WithTimeout(ctx, max(pubsubAnswer, q.wait))
+	defer cancel()
+	err := q.client.SubscriptionAdminClient.ModifyAckDeadline(timed, &pubsubpb.ModifyAckDeadlineRequest{Subscription: q.sub, AckDeadlineSeconds: 10})
+	if status.Code(err) == codes.InvalidArgument {
+		return nil
+	}
+	return err
 }
 
 // What Pub/Sub notes of a message that it moves to a dead-letter topic: Pub/Sub

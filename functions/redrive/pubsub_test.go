@@ -103,3 +103,25 @@ func TestPubSub(t *testing.T) {
 		t.Errorf("sent %+v", sent)
 	}
 }
+
+// That nothing came may also mean that nobody was there.
+func TestPubSubUnreachable(t *testing.T) {
+	t.Parallel()
+	_, client := newPubSub(t)
+	if messages, err := redrive.NewPubSub(client, deadSub, 0).Receive(t.Context(), 10); err != nil || len(messages) != 0 {
+		t.Errorf("an empty subscription: %v, %v", messages, err)
+	}
+	conn, err := grpc.NewClient("127.0.0.1:1", grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing is there
+	nobody, err := pubsub.NewClient(t.Context(), "shop", option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close() //nolint:errcheck // nor here
+	if _, err := redrive.NewPubSub(nobody, deadSub, 0).Receive(t.Context(), 10); err == nil {
+		t.Error("a service that is not there counts as an empty subscription")
+	}
+}

@@ -35,14 +35,17 @@ type Message struct {
 	raw     map[string]types.MessageAttributeValue // of SQS
 }
 
-// Undecodable says why the message is no event that can be understood, or nil.
+// Undecodable says why nothing in the message is an event that can be understood,
+// or nil.
 func (m Message) Undecodable() error {
+	var bad error
 	for _, e := range m.Events {
-		if e.Malformed != nil {
-			return e.Malformed
+		if e.Malformed == nil {
+			return nil
 		}
+		bad = e.Malformed
 	}
-	return nil
+	return bad
 }
 
 // Queue is a dead-letter queue.
@@ -243,6 +246,12 @@ func (r *run) process(ctx context.Context, batch []Message) []functions.Verdict 
 		}
 	}
 	all := r.Proc.Process(ctx, events)
+	for i, v := range all {
+		if v.Reason == functions.ReasonOutside {
+			// Of no concern to a function; here it may be somebody else's letter.
+			all[i].Outcome = functions.DeadLetter
+		}
+	}
 	for i, m := range batch {
 		verdicts[i] = functions.Worst(all[:len(m.Events)]...)
 		if len(m.Events) == 1 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/crossfade-io/crossfade/functions"
 	"github.com/crossfade-io/crossfade/functions/redrive"
+	fs3 "github.com/crossfade-io/crossfade/functions/s3"
 	"github.com/crossfade-io/crossfade/replicate"
 	"github.com/crossfade-io/crossfade/store"
 	"github.com/crossfade-io/crossfade/testutil/memstore"
@@ -97,6 +98,39 @@ func TestSync(t *testing.T) {
 			t.Errorf("discarding: %+v, %v", sum, err)
 		}
 		if bodies, _ = f.left(); len(bodies) != 1 {
+			t.Errorf("%q left", bodies)
+		}
+	})
+}
+
+// A message is more than its worst event: one that is good in part is not
+// discarded, and one that is of no concern to this migration is not done.
+func TestWhatIsNotDoneStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newQueues(t)
+		good, bad := notification("good"), strings.Replace(notification("bad"), `"bad"`, `"%ZZ"`, 1)
+		mixed := strings.TrimSuffix(good, "]}") + "," + strings.TrimPrefix(bad, `{"Records":[`)
+		if events := fs3.Decode([]byte(mixed)); len(events) != 2 || events[0].Malformed != nil || events[1].Malformed == nil {
+			t.Fatalf("%+v of %s", events, mixed)
+		}
+		f.put(mixed, nil)
+		f.put(notification("elsewhere"), nil)
+		proc := procFunc(func(e functions.Event) functions.Verdict {
+			switch {
+			case e.Malformed != nil:
+				return functions.Verdict{Outcome: functions.DeadLetter, Reason: "malformed"}
+			case e.Key == "elsewhere":
+				return functions.Verdict{Reason: functions.ReasonOutside}
+			default:
+				return functions.Verdict{Reason: "equal"}
+			}
+		})
+		lines, sum, err := outcomes(t, redrive.Options{From: f.queue("dead"), Proc: proc, Discard: true})
+		if err != nil || sum != (redrive.Summary{Kept: 2}) {
+			t.Errorf("%+v, %v: %q", sum, err, lines)
+		}
+		if bodies, _ := f.left(); len(bodies) != 2 {
 			t.Errorf("%q left", bodies)
 		}
 	})

@@ -40,7 +40,7 @@ func (w *Watcher) deliver(ctx context.Context, proc Processor) error {
 		}
 		g.Go(func() error {
 			defer func() { <-slots }()
-			w.process(work, proc, batch)
+			w.process(ctx, work, proc, batch)
 			return nil
 		})
 	}
@@ -80,13 +80,13 @@ func (w *Watcher) await(ctx context.Context, waits bool, d time.Duration) error 
 	return nil
 }
 
-// process deals with one batch.
-func (w *Watcher) process(ctx context.Context, proc Processor, batch []item) {
+// process deals with one batch. What takes long ends with stop.
+func (w *Watcher) process(stop, ctx context.Context, proc Processor, batch []item) {
 	events := make([]functions.Event, 0, len(batch))
 	var keys []item
 	for _, it := range batch {
 		if it.below {
-			w.settle(ctx, it, w.removeBelow(ctx, proc, it.key))
+			w.settle(ctx, it, w.removeBelow(stop, ctx, proc, it.key))
 			continue
 		}
 		keys = append(keys, it)
@@ -143,7 +143,7 @@ func (w *Watcher) count(v functions.Verdict, givenUp bool) {
 
 // removeBelow hands on as removed each key below prefix that the target has,
 // after the directory was moved away. Sync asks the source of each.
-func (w *Watcher) removeBelow(ctx context.Context, proc Processor, prefix string) functions.Verdict {
+func (w *Watcher) removeBelow(stop, ctx context.Context, proc Processor, prefix string) functions.Verdict {
 	at := w.opts.Now()
 	var batch []functions.Event
 	hand := func() {
@@ -160,6 +160,9 @@ func (w *Watcher) removeBelow(ctx context.Context, proc Processor, prefix string
 	// "0" is what follows "/": all that begins with prefix is before it.
 	bounds := store.ListOptions{After: strings.TrimSuffix(prefix, "/"), Until: strings.TrimSuffix(prefix, "/") + "0"}
 	for o, err := range w.opts.Target.List(ctx, bounds) {
+		if stop.Err() != nil {
+			return functions.Verdict{Outcome: functions.Retry, Reason: "stopping"}
+		}
 		if err != nil {
 			v := functions.Judge(noResult, err)
 			v.Outcome = functions.Retry // a listing refuses no key

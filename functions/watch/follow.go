@@ -59,11 +59,15 @@ var (
 	errAgain = errors.New("some directories are not watched")
 )
 
+// calm is how long nothing is lost until a loss is a first one again.
+const calm = time.Minute
+
 // follow watches the tree until ctx ends. It begins anew, with fresh watches and
 // a rescan, after events were lost, and every Rescan while not all is watched.
 func (w *Watcher) follow(ctx context.Context) error {
-	why, told := "start", ""
+	why, told, pause := "start", "", time.Duration(0)
 	for {
+		begun := w.opts.Now()
 		f := &follower{Watcher: w, names: map[inode]string{}, inodes: map[string]inode{}, left: map[string]struct{}{}, lost: make(chan struct{}, 1)}
 		err := f.run(ctx, why, &told)
 		switch {
@@ -71,6 +75,15 @@ func (w *Watcher) follow(ctx context.Context) error {
 			w.update(func(s *State) { s.Lost++ })
 			w.opts.Log.WarnContext(ctx, "events of the directory were lost: a rescan makes up for it", slog.String("dir", w.opts.Dir))
 			why = "events were lost"
+			// A tree in which more happens than can be followed is left to rescans
+			// for a while.
+			if w.opts.Now().Sub(begun) > calm {
+				pause = 0
+			}
+			if err := store.Sleep(ctx, pause); err != nil {
+				return err
+			}
+			pause = min(max(2*pause, time.Second), w.opts.Rescan)
 		case errors.Is(err, errAgain):
 			why = "not all is watched"
 		default:

@@ -36,6 +36,13 @@ module "crossfade" {
 
 locals {
   audience = "api://AzureADTokenExchange"
+
+  # What the identity may do, action by action. To list is to read.
+  target = [
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
+  ]
 }
 
 resource "azurerm_user_assigned_identity" "crossfade" {
@@ -66,9 +73,19 @@ resource "azurerm_federated_identity_credential" "backfill" {
   depends_on = [azurerm_federated_identity_credential.function]
 }
 
+resource "azurerm_role_definition" "target" {
+  name        = "crossfade ${var.name}: copies in ${var.target_account}/${var.target_container}"
+  scope       = "/subscriptions/${var.azure_subscription_id}/resourceGroups/${var.target_resource_group}"
+  description = "Reads, writes and deletes blobs."
+
+  permissions {
+    data_actions = local.target
+  }
+}
+
 resource "azurerm_role_assignment" "target" {
-  scope                = "${data.azurerm_storage_account.target.id}/blobServices/default/containers/${var.target_container}"
-  role_definition_name = "Storage Blob Data Contributor"
-  principal_id         = azurerm_user_assigned_identity.crossfade.principal_id
-  principal_type       = "ServicePrincipal"
+  scope              = "${data.azurerm_storage_account.target.id}/blobServices/default/containers/${var.target_container}"
+  role_definition_id = azurerm_role_definition.target.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.crossfade.principal_id
+  principal_type     = "ServicePrincipal"
 }

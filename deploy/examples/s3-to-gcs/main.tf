@@ -31,6 +31,12 @@ locals {
   # What the module calls its roles: for_each and the pool's condition have to
   # know before the roles are made.
   roles = [for suffix in var.backfill_image == null ? ["function"] : ["function", "backfill"] : "${var.name}-${suffix}"]
+
+  # What they may do there, permission by permission. To overwrite is to create and
+  # to delete.
+  target = [
+    "storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list", "storage.objects.update",
+  ]
 }
 
 resource "google_iam_workload_identity_pool" "aws" {
@@ -57,11 +63,16 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
   attribute_condition = "assertion.arn.extract('assumed-role/{role}/') in [${join(", ", [for r in local.roles : "'${r}'"])}]"
 }
 
+resource "google_project_iam_custom_role" "target" {
+  role_id     = "${replace(var.name, "-", "_")}_from_aws"
+  title       = "crossfade ${var.name}: copies from S3"
+  permissions = local.target
+}
 
 resource "google_storage_bucket_iam_member" "target" {
   for_each = toset(local.roles)
 
   bucket = var.target_bucket
-  role   = "roles/storage.objectUser"
+  role   = google_project_iam_custom_role.target.name
   member = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.aws.name}/attribute.aws_role/${each.value}"
 }

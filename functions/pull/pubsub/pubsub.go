@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
@@ -32,7 +33,7 @@ import (
 type Options struct {
 	Subscription string         // projects/P/subscriptions/S; required
 	DeadLetter   string         // projects/P/topics/T, for what no retry can help; "" leaves that to the subscription's policy
-	Concurrency  int            // messages held at once: default 16
+	Concurrency  int            // messages in work at once: default 16
 	Extension    time.Duration  // for how long a message can be held, default 1 h: more than its work can last
 	Log          *slog.Logger   // default: discard
 	Random       func() float64 // in [0, 1), for delays: default of math/rand
@@ -44,6 +45,14 @@ const (
 
 	// longestHold is how long a message waits here at most before it is given back.
 	longestHold = 10 * time.Second
+
+	// waiting is how many messages are held for each that is in work, so that
+	// those that are to come again later do not keep others from their turn.
+	waiting = 8
+
+	// maxAttribute is the longest value of an attribute, in bytes: Pub/Sub
+	// documentation, "Quotas and limits".
+	maxAttribute = 1024
 
 	// publishWithin bounds the publishing of a dead letter.
 	publishWithin = 10 * time.Second
@@ -58,6 +67,7 @@ type Puller struct {
 	client *pubsub.Client
 	opts   Options
 	health pull.Health
+	slots  chan struct{} // for what is in work
 }
 
 // New returns a Puller; client remains the caller's to close.
@@ -83,7 +93,7 @@ func New(client *pubsub.Client, opts Options) (*Puller, error) {
 		opts.Random = rand.Float64
 	}
 	opts.Log = opts.Log.With(slog.String("subscription", opts.Subscription))
-	return &Puller{client: client, opts: opts, health: pull.Health{Log: opts.Log}}, nil
+	return &Puller{client: client, opts: opts, health: pull.Health{Log: opts.Log}, slots: make(chan struct{}, opts.Concurrency)}, nil
 }
 
 // Err is why the subscription cannot be asked at present, nil if it can.
@@ -98,7 +108,7 @@ func (p *Puller) Run(ctx context.Context, proc pull.Processor) error {
 		defer dead.Stop()
 	}
 	sub := p.client.Subscriber(p.opts.Subscription)
-	sub.ReceiveSettings.MaxOutstandingMessages = p.opts.Concurrency
+	sub.ReceiveSettings.MaxOutstandingMessages = waiting * p.opts.Concurrency
 	sub.ReceiveSettings.MaxExtension = p.opts.Extension
 	sub.ReceiveSettings.NumGoroutines = 1
 	for tries := 1; ; tries++ {
@@ -128,7 +138,9 @@ func (p *Puller) Run(ctx context.Context, proc pull.Processor) error {
 func (p *Puller) handle(ctx context.Context, proc pull.Processor, m *pubsub.Message, dead *pubsub.Publisher) {
 	work := context.WithoutCancel(ctx)
 	e := gcs.DecodeMessage(gcs.Message{ID: m.ID, Attributes: m.Attributes, Data: m.Data, PublishTime: m.PublishTime, DeliveryAttempt: attempt(m)})
+	p.slots <- struct{}{}
 	v := proc.Process(work, []functions.Event{e})[0]
+	<-p.slots
 	if v.Outcome == functions.DeadLetter && dead != nil {
 		err := p.bury(work, dead, m, pull.Reason(v, e))
 		if err == nil {
@@ -161,7 +173,7 @@ func (p *Puller) bury(ctx context.Context, dead *pubsub.Publisher, m *pubsub.Mes
 	defer cancel()
 	attributes := map[string]string{}
 	maps.Copy(attributes, m.Attributes)
-	attributes[pull.AttributeReason], attributes[pull.AttributeFrom] = reason, p.opts.Subscription
+	attributes[pull.AttributeReason], attributes[pull.AttributeFrom] = strings.ToValidUTF8(reason[:min(len(reason), maxAttribute)], ""), p.opts.Subscription
 	_, err := dead.Publish(ctx, &pubsub.Message{Data: m.Data, Attributes: attributes}).Get(ctx)
 	return err
 }
