@@ -115,12 +115,12 @@ func TestPubSubUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is there
+	defer conn.Close()
 	nobody, err := pubsub.NewClient(t.Context(), "shop", option.WithGRPCConn(conn))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nobody.Close() //nolint:errcheck // nor here
+	defer nobody.Close()
 	if _, err := redrive.NewPubSub(nobody, deadSub, 0).Receive(t.Context(), 10); err == nil {
 		t.Error("a service that is not there counts as an empty subscription")
 	}
