@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"time"
+	"unicode/utf8"
 )
 
 // ControlPrefix is where crossfade keeps its own small objects. Keys below it
@@ -151,4 +152,17 @@ type ListOptions struct {
 	// order of keys (Azure accounts with hierarchical namespaces). Without it
 	// such a listing ends in Kind Invalid.
 	AnyOrder bool
+}
+
+// Prefix is what every key in the range begins with, whatever order a service
+// lists in: for services that cannot be told where to end.
+func (o ListOptions) Prefix() string {
+	n := 0
+	for n < min(len(o.After), len(o.Until)) && o.After[n] == o.Until[n] {
+		n++
+	}
+	for n > 0 && (n < len(o.After) && !utf8.RuneStart(o.After[n]) || n < len(o.Until) && !utf8.RuneStart(o.Until[n])) {
+		n-- // within a character
+	}
+	return o.After[:n]
 }

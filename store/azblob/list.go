@@ -31,8 +31,9 @@ func (s *Store) List(ctx context.Context, opts store.ListOptions) iter.Seq2[*sto
 			Include:    container.ListBlobsInclude{Metadata: true},
 			MaxResults: to.Ptr(s.opts.PageSize),
 		}
-		if s.prefix != "" {
-			list.Prefix = to.Ptr(s.prefix)
+		// A backslash is a slash to the service, and no blob's name has one.
+		if narrow, _, _ := strings.Cut(s.prefix+opts.Prefix(), `\`); narrow != "" {
+			list.Prefix = to.Ptr(narrow)
 		}
 		if after := s.prefix + opts.After; opts.After != "" && trusted && sameOrder(after) {
 			list.StartFrom = to.Ptr(after)

@@ -1,8 +1,10 @@
 package azblob_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf16"
 
@@ -65,6 +67,32 @@ func TestListNeverLosesKeys(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A listing of what is below one name does not have the service list the rest,
+// thousands of blobs a page.
+func TestListAsksForTheRangeOnly(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, cloudsim.AzureOptions{})
+	var mu sync.Mutex
+	var asked []string
+	c.intercept(func(_ http.Handler, _ http.ResponseWriter, r *http.Request) bool {
+		if q := r.URL.Query(); q.Get("comp") == "list" {
+			mu.Lock()
+			asked = append(asked, q.Get("prefix"))
+			mu.Unlock()
+		}
+		return false
+	})
+	s, _ := c.store(t, "p/", azblob.Options{})
+	for _, o := range []store.ListOptions{{After: "a/b/", Until: "a/b0"}, {After: "a/b/"}, {After: `a\b/`, Until: `a\b0`}} {
+		if _, err := collect(t.Context(), s, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"p/a/b", "p/", "p/a"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
 	}
 }
 

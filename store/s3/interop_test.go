@@ -115,4 +115,10 @@ func TestGoogleDialect(t *testing.T) {
 	if got := rec.last.URL.Query().Get("start-after"); got != "a" {
 		t.Errorf("start-after %q", got)
 	}
+	for o, err := range st.List(t.Context(), store.ListOptions{After: "a/b\x01/", Until: "a/b\x010"}) {
+		t.Errorf("%v %v", o, err)
+	}
+	if got := rec.last.URL.Query().Get("prefix"); got != "a/b" {
+		t.Errorf("prefix %q: the service is to list nothing beyond the range, and cannot answer with a control character", got)
+	}
 }

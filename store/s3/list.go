@@ -20,7 +20,7 @@ import (
 func (s *Store) List(ctx context.Context, opts store.ListOptions) iter.Seq2[*store.Object, error] {
 	return func(yield func(*store.Object, error) bool) {
 		last := ""
-		for c, err := range s.contents(ctx, opts.After) {
+		for c, err := range s.contents(ctx, opts) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -62,11 +62,12 @@ func listed(key string, c types.Object) *store.Object {
 	}
 }
 
-// contents yields what the bucket lists below the prefix, names decoded.
-func (s *Store) contents(ctx context.Context, after string) iter.Seq2[types.Object, error] {
+// contents yields what the bucket lists in the range and, at its end, beyond, names
+// decoded.
+func (s *Store) contents(ctx context.Context, opts store.ListOptions) iter.Seq2[types.Object, error] {
 	return func(yield func(types.Object, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: given(s.prefix)}
-		if after = s.startAfter(after); after != "" {
+		in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: given(s.prefix + s.startAfter(opts.Prefix()))}
+		if after := s.startAfter(opts.After); after != "" {
 			in.StartAfter = s.key(after)
 		}
 		if !s.opts.Interop {
