@@ -18,7 +18,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -70,7 +69,6 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		Out:     stdout,
 		Now:     time.Now,
 		Timeout: timeout,
-		Account: func(source config.Location) string { return account(source, lookup) },
 	})
 	if err != nil {
 		return service.Exit(stderr, program, err)
@@ -101,22 +99,4 @@ func serve(ctx context.Context, lookup func(string) (string, bool), h http.Handl
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	return server.Shutdown(last)
-}
-
-// account is the storage account of the source, as its URL or the environment
-// of the Azure SDKs names it, or "".
-func account(source config.Location, lookup func(string) (string, bool)) string {
-	if source.URL.Scheme == "https" {
-		name, _, _ := strings.Cut(source.URL.Hostname(), ".")
-		return strings.ToLower(name)
-	}
-	if s, ok := lookup("AZURE_STORAGE_CONNECTION_STRING"); ok {
-		for part := range strings.SplitSeq(s, ";") {
-			if name, value, _ := strings.Cut(part, "="); strings.EqualFold(strings.TrimSpace(name), "AccountName") {
-				return strings.ToLower(strings.TrimSpace(value))
-			}
-		}
-	}
-	s, _ := lookup("AZURE_STORAGE_ACCOUNT")
-	return strings.ToLower(s)
 }

@@ -135,7 +135,7 @@ func TestAccount(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := account(l, func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
+		got := l.Account(func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
 		if got != c.want {
 			t.Errorf("%s, %v: %q, want %q", c.url, c.env, got, c.want)
 		}

@@ -206,7 +206,6 @@ func (e *env) redriveService(ctx context.Context, queue string, f redriveFlags) 
 	svc, err := service.Open(ctx, service.Setup{
 		Program: "crossfade", Version: buildOf(version, info).Version,
 		Openers: e.openers, Lookup: e.lookup, Environ: e.environ(), Out: e.stderr, Now: e.now, Lease: e.lease,
-		Account: func(source config.Location) string { return source.Account(e.lookup) },
 	}, cfg)
 	switch _, wrong := errors.AsType[*service.ConfigError](err); {
 	case err == nil:

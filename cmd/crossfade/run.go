@@ -97,7 +97,6 @@ func (e *env) follow(ctx context.Context, f runFlags) error {
 		Program: "crossfade", Version: buildOf(version, info).Version,
 		Openers: e.openers, Lookup: e.lookup, Environ: e.environ(), Out: e.stdout, Now: e.now,
 		Readers: []sdkmetric.Reader{reader}, Lease: e.lease,
-		Account: func(source config.Location) string { return source.Account(e.lookup) },
 	}, cfg)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -56,10 +56,6 @@ type Setup struct {
 
 	// Readers collect metrics besides what the settings of telemetry ask for.
 	Readers []sdkmetric.Reader
-
-	// Account names the storage account of the source where events name one;
-	// nil or "" accepts any.
-	Account func(source config.Location) string
 }
 
 // Service is a function ready to take events.
@@ -158,14 +154,10 @@ func (svc *Service) open(ctx context.Context, s Setup, cfg config.Function, obse
 	if err != nil {
 		return err
 	}
-	account := ""
-	if s.Account != nil {
-		account = s.Account(cfg.Source)
-	}
 	opts := functions.Options{
 		Bucket:      cfg.Source.Bucket(),
 		Prefix:      cfg.Source.Prefix(),
-		Account:     account,
+		Account:     cfg.Source.Account(s.Lookup),
 		Now:         s.Now,
 		Log:         svc.Log,
 		Concurrency: cfg.Concurrency,
