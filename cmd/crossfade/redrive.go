@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -188,35 +187,15 @@ func (e *env) redriveService(ctx context.Context, queue string, f redriveFlags) 
 	if err != nil {
 		return nil, err
 	}
-	cfg := config.Function{
-		Source: m.Source, Target: m.Target, Deletes: m.Deletes, Foreign: m.Foreign,
-		Concurrency: m.Concurrency, Timeout: m.FunctionTimeout, Migration: m.Name, Control: m.Control,
-		LogLevel: max(e.minLevel(), slog.LevelWarn), // one line a message is printed anyway
-	}
-	if f.direction == "reverse" {
-		cfg.Source, cfg.Target, cfg.Reverse = m.Target, m.Source, true
-	}
+	cfg := asFunction(m, f.direction == "reverse")
+	cfg.LogLevel = max(e.minLevel(), slog.LevelWarn) // one line a message is printed anyway
 	if err := ofSource(queue, cfg.Source, m, f); err != nil {
 		return nil, err
 	}
 	if e.level < slog.LevelInfo { // asked for
 		cfg.LogLevel = e.level
 	}
-	info, _ := debug.ReadBuildInfo()
-	svc, err := service.Open(ctx, service.Setup{
-		Program: "crossfade", Version: buildOf(version, info).Version,
-		Openers: e.openers, Lookup: e.lookup, Environ: e.environ(), Out: e.stderr, Now: e.now, Lease: e.lease,
-	}, cfg)
-	switch _, wrong := errors.AsType[*service.ConfigError](err); {
-	case err == nil:
-		return svc, nil
-	case ctx.Err() != nil:
-		return nil, errInterrupted
-	case wrong:
-		return nil, usagef("%w", err)
-	default:
-		return nil, err
-	}
+	return e.service(ctx, cfg, e.stderr)
 }
 
 // ofSource complains of a queue whose events cannot be of the end that is read: in

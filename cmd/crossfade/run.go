@@ -5,16 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/crossfade-io/crossfade/config"
 	frun "github.com/crossfade-io/crossfade/functions/run"
-	"github.com/crossfade-io/crossfade/functions/service"
 	"github.com/crossfade-io/crossfade/functions/telemetry/prom"
-
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 )
 
 type runFlags struct {
@@ -92,19 +88,8 @@ func (e *env) follow(ctx context.Context, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	info, _ := debug.ReadBuildInfo()
-	svc, err := service.Open(ctx, service.Setup{
-		Program: "crossfade", Version: buildOf(version, info).Version,
-		Openers: e.openers, Lookup: e.lookup, Environ: e.environ(), Out: e.stdout, Now: e.now,
-		Readers: []sdkmetric.Reader{reader}, Lease: e.lease,
-	}, cfg)
+	svc, err := e.service(ctx, cfg, e.stdout, reader)
 	if err != nil {
-		if ctx.Err() != nil {
-			return errInterrupted
-		}
-		if _, wrong := errors.AsType[*service.ConfigError](err); wrong {
-			return usagef("%w", err)
-		}
 		return err
 	}
 	opts := frun.Options{
@@ -133,15 +118,12 @@ func following(m config.Migration, direction string) (config.Function, []config.
 	if m.Run == nil {
 		return config.Function{}, nil, usagef("the file has no section run: say there where events come from; 'crossfade run --help' shows one")
 	}
-	cfg := config.Function{
-		Source: m.Source, Target: m.Target, Deletes: m.Deletes, Foreign: m.Foreign,
-		Concurrency: m.Run.Concurrency, Timeout: m.FunctionTimeout, Migration: m.Name, Control: m.Control,
-	}
+	cfg := asFunction(m, direction == "reverse")
+	cfg.Concurrency = m.Run.Concurrency
 	field, events := "run.events", m.Run.Events
 	switch direction {
 	case "forward":
 	case "reverse":
-		cfg.Source, cfg.Target, cfg.Reverse = m.Target, m.Source, true
 		field, events = "run.reverse_events", m.Run.ReverseEvents
 	default:
 		return cfg, nil, usagef("--direction %q: write forward or reverse", direction)
