@@ -217,6 +217,7 @@ func TestLeastPrivilegeAzure(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { p.svc.Close() })
+			p.account = fn.Source.Account(lookup)
 			p.changes("photos", fn.Source.Prefix())
 			if fn.Migration != "" {
 				p.announce()

@@ -37,6 +37,7 @@ type privilege struct {
 	now     time.Time
 	docs    *control.Documents
 	svc     *service.Service
+	account string // that the events name, of an Azure source
 }
 
 func newPrivilege(t *testing.T, buckets ...string) *privilege {
@@ -123,7 +124,7 @@ func (p *privilege) remove(bucket, key string) {
 // told hands the function an event, which it has to be done with.
 func (p *privilege) told(bucket, key string) {
 	p.t.Helper()
-	v := p.svc.Processor.Process(p.t.Context(), []functions.Event{{Bucket: bucket, Key: key}})[0]
+	v := p.svc.Processor.Process(p.t.Context(), []functions.Event{{Account: p.account, Bucket: bucket, Key: key}})[0]
 	if v.Outcome != functions.Ack {
 		p.t.Errorf("%s: %+v", key, v)
 	}
