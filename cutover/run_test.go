@@ -53,6 +53,56 @@ func TestCutoverAndRollback(t *testing.T) {
 	})
 }
 
+// The comparison of everything can hold up the functions. It is not the application
+// that waits until they have caught up.
+func TestFreezeWaitsForTheFunctions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.app.run(20 * time.Millisecond)
+		rep, err := w.engine(func(o *Options) {
+			o.Stepped = func(step string) {
+				if now := time.Now(); step == "compared" {
+					w.behind.Store(&now)
+				}
+			}
+		}).Cutover(w.ctx, RunOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rep.Freeze.Seconds > 1 {
+			t.Errorf("the freeze took %.1f s", rep.Freeze.Seconds)
+		}
+		w.check(control.Reversed)
+	})
+}
+
+// Functions that are slow for good are as slow in the freeze: nothing is gained by
+// more than a few canaries.
+func TestFreezeWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		var compared time.Time
+		var waited time.Duration
+		_, err := w.engine(func(o *Options) {
+			o.Stepped = func(step string) {
+				switch step {
+				case "compared":
+					w.latency.Store(int64(200 * time.Millisecond)) // of several requests for each canary
+					compared = time.Now()
+				case "ready":
+					waited = time.Since(compared)
+				}
+			}
+		}).Cutover(w.ctx, RunOptions{})
+		if err != nil || waited > 15*time.Second {
+			t.Errorf("%v, after %s", err, waited)
+		}
+		w.check(control.Reversed)
+	})
+}
+
 // The application waits for a handful of requests one after another, and not for
 // more because the bucket is larger.
 func TestFreezeCostsFewRoundTrips(t *testing.T) {

@@ -36,6 +36,8 @@ type world struct {
 	ids       atomic.Int64
 	pids      atomic.Int64
 	latency   atomic.Int64 // a time.Duration
+
+	behind atomic.Pointer[time.Time] // since when the functions catch up with 4 s
 }
 
 // The times of the functions of a world.
@@ -160,6 +162,9 @@ func (w *world) direct(d control.Direction) {
 
 // handle is one event, delivered until it is acknowledged.
 func (w *world) handle(f *follow.Follower, key string) {
+	if since := w.behind.Load(); since != nil {
+		store.Sleep(w.ctx, 4*time.Second-time.Since(*since)/2) //nolint:errcheck // the loop asks
+	}
 	for w.ctx.Err() == nil {
 		if w.functions.Load() && w.invoke(f, key) == nil {
 			return
