@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +84,7 @@ func freezes(ctx context.Context, o options) ([]freezeResult, error) {
 }
 
 func freezeOf(ctx context.Context, o options, from, to string, objects int) (res freezeResult, err error) {
+	defer uncollected(objects)()
 	res = freezeResult{Objects: objects, From: from, To: to, Rate: o.freezeRate}
 	w, err := demo.NewWorld(ctx, demo.Options{
 		From: from, To: to, Rate: o.freezeRate, Seed: 1, Calm: true, Objects: 45,
@@ -103,6 +106,18 @@ func freezeOf(ctx context.Context, o options, from, to string, objects int) (res
 		return res, err
 	}
 	return res, nil
+}
+
+// uncollected keeps the collector away as long as there is memory, until the
+// returned function is called: the clouds keep all their objects in this process,
+// and marking them takes a second of both processors where there are a million.
+func uncollected(objects int) (end func()) {
+	limit := debug.SetMemoryLimit(2<<30 + int64(objects)*10<<10)
+	percent := debug.SetGCPercent(-1)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 // freezeBench is one world to and fro.
@@ -244,6 +259,7 @@ func (b *freezeBench) alternate(ctx context.Context) error {
 // much else to do, functions fall behind for a while.
 func (b *freezeBench) move(ctx context.Context, f func(context.Context, cutover.RunOptions) (creport.Report, error)) (creport.Report, error) {
 	for {
+		runtime.GC()
 		rep, err := f(ctx, cutover.RunOptions{})
 		_, aborted := errors.AsType[*cutover.AbortedError](err)
 		_, refused := errors.AsType[*cutover.RefusedError](err)
