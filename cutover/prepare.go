@@ -207,15 +207,20 @@ func (r *run) denyAgain(ctx context.Context) {
 }
 
 // lagNow makes sure just before the freeze that a change comes through in time,
-// and that who carries it sees the announcement. While changes come through faster
-// each time it waits: the comparison of everything can hold up the functions, and
-// the application would wait for what they are behind.
+// and that who carries it sees the announcement. The comparison of everything can
+// hold up the functions, and the application would wait for what they are behind:
+// while changes come through faster each time, it is the run that waits.
 func (r *run) lagNow(ctx context.Context) error {
 	defer r.rec.phase("settle")("")
 	s, begun := r.hold.state(), r.o.Now()
+	most := r.m.Cutover.MaxLag
 	best := time.Duration(math.MaxInt64)
 	for slow := 0; ; {
-		m, err := r.lagWithin(ctx, s, r.m.Cutover.MaxLag)
+		limit := most
+		if r.o.Now().Sub(begun) < settleMost {
+			limit = max(most, settleMost)
+		}
+		m, err := r.lagWithin(ctx, s, limit)
 		if err != nil {
 			return err
 		}
@@ -229,7 +234,7 @@ func (r *run) lagNow(ctx context.Context) error {
 			slow++
 		}
 		best = min(best, lag)
-		if lag <= calmLag || slow == settleTries || r.o.Now().Sub(begun) >= settleMost {
+		if lag <= most && (lag <= calmLag || slow >= settleTries || r.o.Now().Sub(begun) >= settleMost) {
 			r.tell(s, "settled", fmt.Sprintf("a change takes %d ms from the %s to the %s", m.sample.MS, r.from, r.to))
 			return nil
 		}
@@ -241,7 +246,7 @@ const (
 	calmLag = 250 * time.Millisecond
 
 	// settleTries canaries in a row that are hardly faster than the fastest say that
-	// the functions have caught up. settleMost bounds the wait in any case.
+	// the functions have caught up. settleMost is how long they are waited for.
 	settleTries = 2
 	settleMost  = 30 * time.Second
 
@@ -253,7 +258,8 @@ const (
 	lagEvery = 5 * time.Second
 )
 
-// lagWithin measures the lag, which is to be most or less.
+// lagWithin measures the lag, which is to be most or less: max_lag, or longer
+// where functions may still catch up.
 func (e *Engine) lagWithin(ctx context.Context, s control.State, most time.Duration) (measured, error) {
 	from, to := s.Authority, s.Authority.Other()
 	m, err := e.measureLag(ctx, s, most+lagGrace)
@@ -264,7 +270,7 @@ func (e *Engine) lagWithin(ctx context.Context, s control.State, most time.Durat
 	case m.sample.Lost:
 		return m, fmt.Errorf("a canary written to the %s has not arrived on the %s within %s: are the functions running, and do events reach them?", from, to, lag)
 	case lag > most:
-		return m, fmt.Errorf("a change takes %s from the %s to the %s, and cutover.max_lag is %s: let the functions catch up, or allow more", lag, from, to, most)
+		return m, fmt.Errorf("a change takes %s from the %s to the %s, and cutover.max_lag is %s: let the functions catch up, or allow more", lag, from, to, e.m.Cutover.MaxLag)
 	}
 	return m, nil
 }

@@ -59,6 +59,7 @@ func TestFreezeWaitsForTheFunctions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 10)
+		w.m.Cutover.MaxLag = time.Second // they are above that, and come below it
 		w.app.run(20 * time.Millisecond)
 		rep, err := w.engine(func(o *Options) {
 			o.Stepped = func(step string) {
@@ -74,6 +75,31 @@ func TestFreezeWaitsForTheFunctions(t *testing.T) {
 			t.Errorf("the freeze took %.1f s", rep.Freeze.Seconds)
 		}
 		w.check(control.Reversed)
+	})
+}
+
+// Functions that stay behind are not frozen for.
+func TestFunctionsThatStayBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.m.Cutover.MaxLag = 2 * time.Second
+		w.app.run(20 * time.Millisecond)
+		_, err := w.engine(func(o *Options) {
+			o.Stepped = func(step string) {
+				if then := time.Now().Add(45 * time.Second); step == "compared" {
+					w.behind.Store(&then)
+				}
+			}
+		}).Cutover(w.ctx, RunOptions{})
+		if err == nil || !strings.Contains(err.Error(), "s from the source to the target, and cutover.max_lag is 2s") {
+			t.Errorf("%v", err)
+		}
+		if got := w.hooks.steps(); len(got) != 0 {
+			t.Errorf("hooks %v", got)
+		}
+		time.Sleep(2 * time.Minute)
+		w.check(control.Following)
 	})
 }
 
