@@ -81,7 +81,7 @@ func TestDocuments(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var out bytes.Buffer
-		o := emf.New(emf.Options{Out: &out, Now: noon, Source: rapid.StringN(1, 300, 1500).Draw(t, "source"), Target: "gs://t/"})
+		o := emf.New(emf.Options{Out: &out, Now: noon, Source: "s3://" + rapid.StringN(0, 300, 1500).Draw(t, "source"), Target: "gs://t/"})
 		verdicts := []functions.Verdict{{}, {}, retry, letter}
 		var syncs []functions.Synced
 		acked := 0
