@@ -26,6 +26,7 @@ type Function struct {
 	LogLevel    slog.Level        // CROSSFADE_LOG_LEVEL, default info
 	LogFormat   LogFormat         // CROSSFADE_LOG_FORMAT; "" for the platform's own
 	Metrics     Metrics           // CROSSFADE_METRICS; "" leaves it to the OTEL_ variables
+	DeadLetter  string            // CROSSFADE_DEAD_LETTER: URL of the SQS queue for what no retry can help; "" leaves that to the redrive policy
 
 	// Migration is the name of the migration whose phase the function follows
 	// (CROSSFADE_MIGRATION), "" where there is none. Control is where its control
@@ -70,6 +71,7 @@ const (
 	envDirection   = envPrefix + "DIRECTION"
 	envLogFormat   = envPrefix + "LOG_FORMAT"
 	envMetrics     = envPrefix + "METRICS"
+	envDeadLetter  = envPrefix + "DEAD_LETTER"
 
 	maxConcurrency = 1024
 	maxTimeout     = 24 * time.Hour
@@ -96,6 +98,7 @@ func FromEnv(lookup func(string) (string, bool), environ []string) (Function, er
 		envDirection:   direction(&f.Reverse),
 		envLogFormat:   choice(&f.LogFormat, "a log format", LogJSON, LogGCP),
 		envMetrics:     choice(&f.Metrics, "a way for metrics", MetricsNone, MetricsEMF, MetricsOTLP),
+		envDeadLetter:  queue(&f.DeadLetter),
 	}
 	var known []string
 	for _, v := range Variables() {

@@ -45,16 +45,18 @@ func TestFromEnv(t *testing.T) {
 	}
 	f, err = fromEnv(append([]string{
 		"CROSSFADE_DELETES=false", "CROSSFADE_FOREIGN=adopt", "CROSSFADE_CONCURRENCY=4", "CROSSFADE_TIMEOUT=9m", "CROSSFADE_LOG_LEVEL=Warn",
-		"CROSSFADE_LOG_FORMAT=gcp", "CROSSFADE_METRICS=emf",
+		"CROSSFADE_LOG_FORMAT=gcp", "CROSSFADE_METRICS=emf", "CROSSFADE_DEAD_LETTER=" + deadLetter,
 	}, pair...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if f.Deletes || f.Foreign != replicate.AdoptForeign || f.Concurrency != 4 || f.Timeout != 9*time.Minute || f.LogLevel != slog.LevelWarn ||
-		f.LogFormat != config.LogGCP || f.Metrics != config.MetricsEMF {
+		f.LogFormat != config.LogGCP || f.Metrics != config.MetricsEMF || f.DeadLetter != deadLetter {
 		t.Errorf("settings: %+v", f)
 	}
 }
+
+const deadLetter = "https://sqs.eu-central-1.amazonaws.com/123456789012/crossfade-dead"
 
 // What a function is told of its migration.
 func TestFromEnvMigration(t *testing.T) {
@@ -103,6 +105,8 @@ func TestFromEnvErrors(t *testing.T) {
 		{"log level", append([]string{"CROSSFADE_LOG_LEVEL=verbose"}, pair...), []string{`CROSSFADE_LOG_LEVEL: "verbose"`, "debug, info, warn or error"}},
 		{"log format", append([]string{"CROSSFADE_LOG_FORMAT=text"}, pair...), []string{`CROSSFADE_LOG_FORMAT: "text"`, "json or gcp"}},
 		{"metrics", append([]string{"CROSSFADE_METRICS=statsd"}, pair...), []string{`CROSSFADE_METRICS: "statsd"`, "none, emf or otlp"}},
+		{"dead letters by an ARN", append([]string{"CROSSFADE_DEAD_LETTER=arn:aws:sqs:eu-central-1:123456789012:dead"}, pair...), []string{"CROSSFADE_DEAD_LETTER: ", `"arn:aws:sqs:eu-central-1:123456789012:dead"`, "the URL of a queue"}},
+		{"dead letters without an account", append([]string{"CROSSFADE_DEAD_LETTER=https://sqs.eu-central-1.amazonaws.com/dead"}, pair...), []string{"names no account and queue"}},
 		{"misspelt", append([]string{"CROSSFADE_DELETE=false"}, pair...), []string{"CROSSFADE_DELETE is not known", "CROSSFADE_DELETES"}},
 		{"misspelt, empty", append([]string{"CROSSFADE_FOREIGNS="}, pair...), []string{"CROSSFADE_FOREIGNS is not known", "CROSSFADE_FOREIGN"}},
 		{"same store", []string{pair[0], "CROSSFADE_TARGET=s3://photos/in/"}, []string{"s3://photos/in/", "hold the same objects"}},

@@ -25,6 +25,7 @@ func Variables() []Variable {
 		{envAWSRole, "ARN of the role to assume for s3:// stores", false},
 		{envGCPAudience, "provider of the workload identity pool that lets the process in to gs:// stores", false},
 		{envGCPServiceAccount, "service account to act as there, default the federated principal itself", false},
+		{envDeadLetter, "on Lambda, URL of the SQS queue for events that no retry can help, default what the redrive policy says", false},
 		{envLogLevel, "debug, info, warn or error, default info", false},
 		{envLogFormat, "json, or gcp for Cloud Logging; default the platform's", false},
 		{envMetrics, "none, emf for CloudWatch or otlp for OpenTelemetry; default otlp where OTEL_ variables ask for it, else none", false},

@@ -25,10 +25,12 @@ var notSet = map[string]map[string]string{
 		"CROSSFADE_LOG_FORMAT":   "CloudWatch takes JSON",
 	},
 	"azure": {
-		"CROSSFADE_LOG_FORMAT": "Application Insights takes JSON",
-		"CROSSFADE_TIMEOUT":    "the function takes it from the setting of the host",
+		"CROSSFADE_DEAD_LETTER": "the host has a poison queue",
+		"CROSSFADE_LOG_FORMAT":  "Application Insights takes JSON",
+		"CROSSFADE_TIMEOUT":     "the function takes it from the setting of the host",
 	},
 	"gcp": {
+		"CROSSFADE_DEAD_LETTER":         "Pub/Sub has a topic of dead letters",
 		"CROSSFADE_GCP_AUDIENCE":        "the function has a service account of its own",
 		"CROSSFADE_GCP_SERVICE_ACCOUNT": "the function has a service account of its own",
 	},

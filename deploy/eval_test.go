@@ -35,6 +35,7 @@ func evaluate(m *module, vars map[string]cty.Value) *plan {
 			"data.aws_partition.current.partition": "aws", "data.aws_partition.current.dns_suffix": "amazonaws.com",
 			"data.aws_region.current.region": "xx-test-1", "data.azurerm_storage_account.target.primary_blob_endpoint": "https://photosnew.blob.core.windows.net/",
 			"data.azurerm_storage_account.source.primary_blob_endpoint": "https://photos.blob.core.windows.net/", "data.aws_caller_identity.current.account_id": "000000000000",
+			"aws_sqs_queue.dead.url": "https://sqs.xx-test-1.amazonaws.com/000000000000/crossfade-dead",
 		},
 		asked: m.shapes(), roots: map[string]cty.Value{},
 	}
@@ -229,6 +230,18 @@ func (p *plan) call(name string) bool {
 		p.learn("module")
 		return true
 	}
+	count := b.Body.Attributes["count"]
+	if count != nil {
+		n, ok := p.value(count.Expr, nil)
+		if !ok {
+			return false
+		}
+		if n.RawEquals(cty.Zero) {
+			p.calls[name] = cty.EmptyTupleVal
+			p.learn("module")
+			return true
+		}
+	}
 	child := evaluate(callee, args)
 	p.children = append(p.children, child)
 	for _, problem := range child.problems {
@@ -243,15 +256,8 @@ func (p *plan) call(name string) bool {
 		outputs[n] = v
 	}
 	v := cty.ObjectVal(outputs)
-	if a := b.Body.Attributes["count"]; a != nil {
-		n, ok := p.value(a.Expr, nil)
-		if !ok {
-			return false
-		}
-		v = cty.EmptyTupleVal
-		if n.RawEquals(cty.NumberIntVal(1)) {
-			v = cty.TupleVal([]cty.Value{cty.ObjectVal(outputs)})
-		}
+	if count != nil { // no module is called more often than once
+		v = cty.TupleVal([]cty.Value{v})
 	}
 	p.calls[name] = v
 	p.learn("module")

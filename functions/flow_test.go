@@ -40,7 +40,7 @@ var clouds = map[string]cloud{
 	"s3": {
 		encode: one(cloudsim.S3Notification),
 		serve: func(p *functions.Processor) http.Handler {
-			return invocations(lambda.NewHandler(s3.New(p)))
+			return invocations(lambda.NewHandler(s3.New(p, nil)))
 		},
 		send: func(url string) cloudsim.Sender {
 			return cloudsim.InvokeWithSQS(loopback.Client(), url, "arn:aws:sqs:us-east-1:123456789012:q")

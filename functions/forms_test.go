@@ -90,7 +90,7 @@ func posting(url string) cloudsim.Sender { return cloudsim.PostEach(loopback.Cli
 // answering serves a function on Lambda that is invoked for each document, and
 // again when it fails.
 func answering(p *functions.Processor) http.Handler {
-	h := lambda.NewHandler(s3.New(p))
+	h := lambda.NewHandler(s3.New(p, nil))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		payload, err := io.ReadAll(r.Body)
 		if err == nil {

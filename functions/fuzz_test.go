@@ -182,7 +182,7 @@ func seeds(f *testing.F, add func(cloud uint8, doc []byte)) {
 func deliver(t testing.TB, p *functions.Processor, log *slog.Logger, cloud uint8, header string, doc []byte) (status int, answer string) {
 	t.Helper()
 	if cloud%3 == 0 {
-		out, err := lambda.NewHandler(s3.New(p)).Invoke(t.Context(), doc)
+		out, err := lambda.NewHandler(s3.New(p, nil)).Invoke(t.Context(), doc)
 		if err != nil {
 			return http.StatusBadRequest, err.Error()
 		}

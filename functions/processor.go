@@ -244,3 +244,9 @@ func (p *Processor) bound(ctx context.Context) (context.Context, context.CancelF
 	margin := min(p.opts.Margin, deadline.Sub(now)/5)
 	return context.WithDeadline(ctx, deadline.Add(-margin))
 }
+
+// Left is how long the platform waits yet, where its context tells.
+func (p *Processor) Left(ctx context.Context) (d time.Duration, known bool) {
+	deadline, known := ctx.Deadline()
+	return deadline.Sub(p.opts.Now()), known
+}

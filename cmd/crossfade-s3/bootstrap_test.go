@@ -28,6 +28,7 @@ func TestBootstrap(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *world){
 		"replicates":                replicates,
 		"takes every form":          takesEveryForm,
+		"answers for messages":      answersForMessages,
 		"is observed":               observed,
 		"does not start":            doesNotStart,
 		"hangs past its deadline":   hangs,

@@ -2,13 +2,21 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/crossfade-io/crossfade/functions/pull"
 	"github.com/crossfade-io/crossfade/testutil/lambdaapi"
+	"github.com/crossfade-io/crossfade/testutil/sqssim"
 )
 
 // takesEveryForm: one function, invoked in every form that the package accepts.
@@ -50,5 +58,52 @@ func takesEveryForm(t *testing.T, w *world) {
 	}
 	if w.target.Get("2026/m3 Happy Face.jpg") == nil || w.target.Get("2026/m5 Happy Face.jpg") == nil {
 		t.Error("not all of the queue's messages are done")
+	}
+}
+
+// answersForMessages: what no retry can help is sent to the dead-letter queue, with
+// the reason, and is done with; what is to be tried again is soon visible.
+func answersForMessages(t *testing.T, w *world) {
+	w.queues.Create("dead", 0, "")
+	w.queues.Create("q", 100, "dead")
+	w.env = append(w.env, "CROSSFADE_DEAD_LETTER="+sqssim.URL("dead"))
+	w.deploy(t, lambdaapi.Options{Timeout: 2 * time.Second})
+	docs := w.notifications()
+	w.put(t, "in/held up", "body")
+	hit, open := w.gate.shut()
+	defer open()
+	go func() { <-hit }()
+
+	alien := string(bytes.ReplaceAll((*docs)[0], []byte(`"photos"`), []byte(`"other"`)))
+	w.queues.Send("q", alien)
+	w.queues.Send("q", string((*docs)[0]))
+	out, err := w.queues.Client().ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{
+		QueueUrl: aws.String(sqssim.URL("q")), MaxNumberOfMessages: 10, VisibilityTimeout: 900,
+	})
+	if err != nil || len(out.Messages) != 2 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	var batch events.SQSEvent
+	for _, m := range out.Messages {
+		batch.Records = append(batch.Records, events.SQSMessage{
+			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
+			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:" + sqssim.Account + ":q",
+		})
+	}
+	payload, err := json.Marshal(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(`{"batchItemFailures":[{"itemIdentifier":%q}]}`, *out.Messages[1].MessageId)
+	if a := w.invoke(t, payload); a.Failed || string(a.Payload) != want {
+		t.Errorf("%s, want %s", a.Payload, want)
+	}
+	if dead := w.queues.Messages("dead"); len(dead) != 1 || dead[0].Body != alien || dead[0].Attributes[pull.AttributeReason] != "another bucket" {
+		t.Errorf("dead letters %+v", dead)
+	}
+	for _, m := range w.queues.Messages("q") {
+		if again := time.Until(m.VisibleAt); (m.Body != alien) != (again < 10*time.Second) {
+			t.Errorf("%s comes again in %s", m.Body, again)
+		}
 	}
 }

@@ -15,8 +15,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/crossfade-io/crossfade/config"
+	pullsqs "github.com/crossfade-io/crossfade/functions/pull/sqs"
 	fs3 "github.com/crossfade-io/crossfade/functions/s3"
 	"github.com/crossfade-io/crossfade/functions/service"
 )
@@ -59,6 +62,20 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		initFailed(ctx, api, err)
 		return service.Exit(stderr, program, err)
 	}
-	lambda.StartWithOptions(fs3.New(svc.Processor), lambda.WithContext(ctx))
+	queue, err := batches(ctx, svc)
+	if err != nil {
+		initFailed(ctx, api, err)
+		return service.Exit(stderr, program, err)
+	}
+	lambda.StartWithOptions(fs3.New(svc.Processor, queue), lambda.WithContext(ctx))
 	return 1 // it returns only when the runtime is gone
+}
+
+// batches answers for messages of SQS, with the function's own role.
+func batches(ctx context.Context, svc *service.Service) (fs3.Queue, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	return pullsqs.NewBatches(awssqs.NewFromConfig(cfg), pullsqs.Options{DeadLetter: svc.Config.DeadLetter, Log: svc.Log}), nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/crossfade-io/crossfade/testutil/cloudsim"
 	"github.com/crossfade-io/crossfade/testutil/lambdaapi"
+	"github.com/crossfade-io/crossfade/testutil/sqssim"
 )
 
 // world is S3 and GCS, and Lambda with the bootstrap between them.
@@ -24,17 +25,18 @@ type world struct {
 	source, target *cloudsim.Bucket
 	servers        []*httptest.Server
 	gate           *gate // before GCS
+	queues         *sqssim.Server
 	function       *lambdaapi.Function
 	stdout, stderr buffer
 }
 
 func newWorld(t *testing.T, bin string) *world {
 	s3 := cloudsim.NewCore(nil)
-	w := &world{bin: bin, gcs: cloudsim.NewCore(nil)}
+	w := &world{bin: bin, gcs: cloudsim.NewCore(nil), queues: sqssim.New()}
 	w.source = s3.CreateBucket("photos", false)
 	w.target = w.gcs.CreateBucket("photos-copy", false)
 	w.gate = &gate{behind: cloudsim.NewGCS(w.gcs, cloudsim.GCSOptions{})}
-	for _, h := range []http.Handler{cloudsim.NewS3(s3, cloudsim.S3Options{Credentials: map[string]string{"AKIAEXAMPLE": "example"}}), w.gate} {
+	for _, h := range []http.Handler{cloudsim.NewS3(s3, cloudsim.S3Options{Credentials: map[string]string{"AKIAEXAMPLE": "example"}}), w.gate, w.queues} {
 		s := httptest.NewServer(h)
 		t.Cleanup(s.Close)
 		w.servers = append(w.servers, s)
@@ -42,6 +44,7 @@ func newWorld(t *testing.T, bin string) *world {
 	w.env = []string{
 		"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"),
 		"AWS_ENDPOINT_URL_S3=" + w.servers[0].URL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY=example",
+		"AWS_ENDPOINT_URL_SQS=" + w.servers[2].URL,
 		"STORAGE_EMULATOR_HOST=" + w.servers[1].URL,
 		"CROSSFADE_SOURCE=s3://photos/in", "CROSSFADE_TARGET=gs://photos-copy/2026",
 	}

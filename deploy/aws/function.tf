@@ -12,6 +12,7 @@ locals {
     CROSSFADE_TIMEOUT     = "${var.timeout}s"
     CROSSFADE_LOG_LEVEL   = var.log_level
     CROSSFADE_METRICS     = var.metrics
+    CROSSFADE_DEAD_LETTER = aws_sqs_queue.dead.url
 
     CROSSFADE_GCP_AUDIENCE        = var.identity.gcp_audience
     CROSSFADE_GCP_SERVICE_ACCOUNT = var.identity.gcp_service_account

@@ -24,7 +24,8 @@ locals {
     encrypt  = ["kms:Decrypt", "kms:GenerateDataKey"]
     token    = ["sts:GetWebIdentityToken"]
     secrets  = ["secretsmanager:GetSecretValue"]
-    queue    = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    queue    = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"] # the first of the function, the others of Lambda itself
+    bury     = ["sqs:SendMessage"]
     image    = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     registry = ["ecr:GetAuthorizationToken"]
     run      = ["ecs:RunTask"]
@@ -120,6 +121,12 @@ data "aws_iam_policy_document" "function" {
     sid       = "Queue"
     actions   = local.actions.queue
     resources = [aws_sqs_queue.events.arn]
+  }
+
+  statement {
+    sid       = "DeadLetters"
+    actions   = local.actions.bury
+    resources = [aws_sqs_queue.dead.arn]
   }
 
   statement {

@@ -227,9 +227,9 @@ variable "reserved_concurrency" {
 }
 
 variable "max_receive_count" {
-  description = "Deliveries of a message before it goes to the dead-letter queue. Between two lie six times the timeout."
+  description = "Deliveries of a message before it goes to the dead-letter queue. Between two lie a second at first, and up to five minutes."
   type        = number
-  default     = 20
+  default     = 100
 
   validation {
     condition     = var.max_receive_count >= 3 && var.max_receive_count <= 1000

@@ -13,11 +13,12 @@
 // nothing is replicated, so that they are acknowledged too.
 //
 // Through SQS the answer is a partial batch response, so the event source
-// mapping needs ReportBatchItemFailures. A message that no retry can help is
-// answered as a failure too, for SQS knows no other answer that keeps it: the
-// queue's redrive policy moves it to the dead-letter queue after
-// maxReceiveCount deliveries. Without a redrive policy it comes back until its
-// retention ends.
+// mapping needs ReportBatchItemFailures. What is not done is handed to a Queue
+// first, which tells SQS when it is to come again, and sends what no retry can
+// help to the dead-letter queue. Without one, or where that fails, a message comes
+// again when its visibility ends, and the queue's redrive policy moves it to the
+// dead-letter queue after maxReceiveCount deliveries. Without a redrive policy it
+// comes back until its retention ends.
 //
 // Directly, by SNS and by EventBridge, any event that is not done fails the
 // invocation: Lambda tries it twice more, then sends it to the function's
@@ -43,11 +44,13 @@ import (
 
 // Handler answers Lambda's invocations; it is a lambda.Handler.
 type Handler struct {
-	proc *functions.Processor
+	proc  *functions.Processor
+	queue Queue
 }
 
-// New returns the handler that hands events to proc.
-func New(proc *functions.Processor) *Handler { return &Handler{proc: proc} }
+// New returns the handler that hands events to proc, and messages of SQS that are
+// not done to queue, which may be nil.
+func New(proc *functions.Processor, queue Queue) *Handler { return &Handler{proc: proc, queue: queue} }
 
 // message is one message of an SQS batch.
 type message struct {
@@ -55,6 +58,12 @@ type message struct {
 	Body        string            `json:"body"`
 	EventSource string            `json:"eventSource"`
 	Attributes  map[string]string `json:"attributes"`
+	Receipt     string            `json:"receiptHandle"`
+	Queue       string            `json:"eventSourceARN"`
+
+	MessageAttributes map[string]events.SQSMessageAttribute `json:"messageAttributes"`
+
+	from, to int // its events among those of the batch
 }
 
 // deliveries is how often SQS has handed the message out, 0 when it is not
@@ -125,18 +134,18 @@ func decodeBatch(payload []byte) ([]message, error) {
 // once however many messages name it.
 func (h *Handler) batch(ctx context.Context, batch []message) events.SQSEventResponse {
 	var all []functions.Event
-	end := make([]int, len(batch)) // of each message's events in all
-	for i, m := range batch {
+	for i := range batch {
+		m := &batch[i]
+		m.from = len(all)
 		for _, e := range Decode([]byte(m.Body)) {
 			e.ID, e.Deliveries = m.ID, m.deliveries()
 			all = append(all, e)
 		}
-		end[i] = len(all)
+		m.to = len(all)
 	}
-	verdicts := h.proc.Process(ctx, all)
 	res := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	for i, start := 0, 0; i < len(batch); i, start = i+1, end[i] {
-		if functions.Worst(verdicts[start:end[i]]...).Outcome != functions.Ack {
+	for i, done := range h.settle(ctx, batch, all, h.proc.Process(ctx, all)) {
+		if !done {
 			res.BatchItemFailures = append(res.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: batch[i].ID})
 		}
 	}

@@ -50,7 +50,7 @@ func handler(t testing.TB, s functions.Syncer) lambda.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return lambda.NewHandler(s3.New(proc))
+	return lambda.NewHandler(s3.New(proc, nil))
 }
 
 func TestDirect(t *testing.T) {

@@ -62,7 +62,7 @@ func (m *migrating) function(side control.Side, bucket *cloudsim.Bucket, from, t
 	var h http.Handler
 	switch scheme {
 	case "s3":
-		h, opts.Encode = invoking(lambda.NewHandler(fs3.New(svc.Processor))), documents(cloudsim.S3Notification)
+		h, opts.Encode = invoking(lambda.NewHandler(fs3.New(svc.Processor, nil))), documents(cloudsim.S3Notification)
 	case "gs":
 		h, opts.Encode = fgcs.New(svc.Processor), cloudsim.GCSDocuments
 	default:

@@ -60,6 +60,7 @@ type Setup struct {
 
 // Service is a function ready to take events.
 type Service struct {
+	Config    config.Function // as it was read
 	Processor *functions.Processor
 	Log       *slog.Logger
 
@@ -90,6 +91,9 @@ func Start(ctx context.Context, s Setup) (*Service, error) {
 	if cfg.Source.Scheme != s.Scheme {
 		return nil, &ConfigError{fmt.Errorf("CROSSFADE_SOURCE is %s, but this function gets the events of %s:// stores: deploy the function of the source's cloud", cfg.Source.ID(), s.Scheme)}
 	}
+	if cfg.DeadLetter != "" && s.Scheme != "s3" {
+		return nil, &ConfigError{errors.New("CROSSFADE_DEAD_LETTER is for messages that Lambda takes from a queue of SQS: remove it, for the dead letters of this function are its platform's")}
+	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = s.Timeout
 	}
@@ -110,7 +114,7 @@ func Open(ctx context.Context, s Setup, cfg config.Function) (*Service, error) {
 func begin(ctx context.Context, s Setup, cfg config.Function, settings telemetry.Settings) (*Service, error) {
 	out := &lines{w: s.Out}
 	log := s.logger(out, cfg)
-	svc := &Service{Log: log}
+	svc := &Service{Config: cfg, Log: log}
 	observe := func() (functions.Observer, error) { return svc.observe(ctx, s, cfg, settings, out) }
 	if err := svc.open(ctx, s, cfg, observe); err != nil {
 		if cerr := svc.Close(); cerr != nil {

@@ -147,3 +147,21 @@ func TestExitLines(t *testing.T) {
 		t.Errorf("%d, %q", code, b.String())
 	}
 }
+
+// Only a function on Lambda sends dead letters itself.
+func TestDeadLetterIsOfLambda(t *testing.T) {
+	t.Parallel()
+	core, closed := cloudsim.NewCore(nil), 0
+	core.CreateBucket("photos", false)
+	core.CreateBucket("copy", false)
+	s, _ := setup(core, &closed, "CROSSFADE_SOURCE=s3://photos", "CROSSFADE_TARGET=gs://copy", "CROSSFADE_DEAD_LETTER=https://sqs.eu-central-1.amazonaws.com/123456789012/dead")
+	svc, err := service.Start(t.Context(), s)
+	if err != nil || svc.Config.DeadLetter != "https://sqs.eu-central-1.amazonaws.com/123456789012/dead" {
+		t.Fatalf("%+v, %v", svc, err)
+	}
+	s, _ = setup(core, &closed, "CROSSFADE_SOURCE=gs://copy", "CROSSFADE_TARGET=s3://photos", "CROSSFADE_DEAD_LETTER=https://sqs.eu-central-1.amazonaws.com/123456789012/dead")
+	s.Scheme = "gs"
+	if _, err := service.Start(t.Context(), s); err == nil || !strings.Contains(err.Error(), "CROSSFADE_DEAD_LETTER is for messages that Lambda takes") {
+		t.Error(err)
+	}
+}

@@ -210,7 +210,7 @@ func (b *functionBench) handler(ctx context.Context, target, bucket string) (*fs
 	if err != nil {
 		return nil, err
 	}
-	return fs3.New(proc), nil
+	return fs3.New(proc, nil), nil
 }
 
 // notification is the document that S3 sends for a new object.

@@ -117,7 +117,7 @@ func (w *World) newFunction(d control.Direction) (*function, error) {
 	case "s3":
 		var next atomic.Uint64
 		url, fn.close = serve(invokeAPI(lambdaFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
-			return fs3.New(procs[next.Add(1)%instances]).Invoke(ctx, payload)
+			return fs3.New(procs[next.Add(1)%instances], nil).Invoke(ctx, payload)
 		}), w.opts.FunctionTimeout))
 		fn.delivery = cloudsim.DeliveryOptions{
 			Encode: encodeS3, Workers: 6, Batch: 10,

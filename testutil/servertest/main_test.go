@@ -83,7 +83,7 @@ func runAll(m *testing.M) (code int, err error) {
 	// process and for the binary. Nothing of the caller's may leak in.
 	for k, v := range map[string]string{
 		"AWS_ACCESS_KEY_ID": servers.S3AccessKey, "AWS_SECRET_ACCESS_KEY": servers.S3SecretKey,
-		"AWS_REGION": servers.S3Region, "AWS_ENDPOINT_URL_S3": s3.URL,
+		"AWS_REGION": servers.S3Region, "AWS_ENDPOINT_URL_S3": s3.URL, "AWS_ENDPOINT_URL_SQS": queue.URL,
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
 		"STORAGE_EMULATOR_HOST":           gcs.URL,
 		"AZURE_STORAGE_CONNECTION_STRING": servers.AzureConnectionString(azure.URL),
@@ -104,6 +104,6 @@ func runAll(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	queues = sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.BaseEndpoint = &queue.URL })
+	queues = sqs.NewFromConfig(cfg)
 	return m.Run(), nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/crossfade-io/crossfade/functions/pull"
 	"github.com/crossfade-io/crossfade/testutil/lambdaapi"
 )
 
@@ -77,19 +78,23 @@ func (q queue) empty(t *testing.T) {
 	}
 }
 
-// buried returns the bodies of the dead letters.
-func (q queue) buried(t *testing.T) (bodies []string) {
+// buried returns the bodies of the dead letters, and the reasons that came with
+// them.
+func (q queue) buried(t *testing.T) (bodies, reasons []string) {
 	t.Helper()
 	for {
-		out, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.dead, MaxNumberOfMessages: 10})
+		out, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.dead, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"All"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(out.Messages) == 0 {
-			return bodies
+			return bodies, reasons
 		}
 		for _, m := range out.Messages {
 			bodies = append(bodies, *m.Body)
+			if a, ok := m.MessageAttributes[pull.AttributeReason]; ok {
+				reasons = append(reasons, *a.StringValue)
+			}
 		}
 	}
 }

@@ -88,13 +88,13 @@ func TestPullSQS(t *testing.T) {
 	if len(s.seen) != len(want) {
 		t.Errorf("%d keys were seen, want %d", len(s.seen), len(want))
 	}
-	if got := q.buried(t); len(got) != 1 || got[0] != never {
-		t.Errorf("dead letters: %q", got)
+	if got, reasons := q.buried(t); len(got) != 1 || got[0] != never || len(reasons) > 0 {
+		t.Errorf("dead letters: %q, %q", got, reasons)
 	}
 }
 
 // The released bootstrap on Lambda, fed from the queue by a mapping, and killed
-// in the middle: what can be done is done, what cannot is buried.
+// in the middle: what can be done is done, what cannot is buried with the reason.
 func TestLambdaFromSQS(t *testing.T) {
 	source, target := clouds["s3"], clouds["gs"]
 	for _, c := range []cloud{source, target} {
@@ -131,7 +131,7 @@ func TestLambdaFromSQS(t *testing.T) {
 		}
 	}})
 	f.Deploy(lambdaapi.Bootstrap{Path: bin, Stdout: &log, Stderr: &log, Env: append(os.Environ(),
-		"CROSSFADE_SOURCE=s3://lambda-sqs", "CROSSFADE_TARGET=gs://lambda-sqs")})
+		"CROSSFADE_SOURCE=s3://lambda-sqs", "CROSSFADE_TARGET=gs://lambda-sqs", "CROSSFADE_DEAD_LETTER="+q.dead)})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- mapping{q, f}.run(ctx) }()
@@ -155,11 +155,12 @@ func TestLambdaFromSQS(t *testing.T) {
 			t.Errorf("%s: %q, %v", key, o.body, err)
 		}
 	}
-	got := q.buried(t)
+	got, reasons := q.buried(t)
 	slices.Sort(got)
 	slices.Sort(poison)
-	if !slices.Equal(got, poison) {
-		t.Errorf("dead letters %q, want %q", got, poison)
+	slices.Sort(reasons)
+	if !slices.Equal(got, poison) || len(reasons) != 2 || reasons[0] != "another bucket" || !strings.HasPrefix(reasons[1], "malformed: ") {
+		t.Errorf("dead letters %q for %q, want %q", got, reasons, poison)
 	}
 	if text := log.String(); len(f.Stats().Inits) != 2 || !strings.Contains(text, `"deliveries":2`) || t.Failed() {
 		t.Errorf("%+v\n%s", f.Stats(), text)

@@ -2,10 +2,8 @@ package sqs
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -88,37 +86,10 @@ func (p *Puller) handle(ctx context.Context, proc pull.Processor, group []*messa
 func (p *Puller) answer(stop, work context.Context, m *message, verdicts []functions.Verdict, done *deleter) {
 	worst := functions.Worst(verdicts...)
 	switch {
-	case worst.Outcome == functions.Ack:
-		done.add(m)
-	case worst.Outcome == functions.DeadLetter && p.opts.DeadLetter != "":
-		if err := p.bury(work, m, reason(m, verdicts)); err != nil {
-			p.warn(work, "a message could not be sent to the dead-letter queue, and comes again", m, err)
-			p.again(work, m, pull.Delay(worst, m.deliveries, p.opts.Random()))
-			return
-		}
-		done.add(m)
 	case worst.Outcome == functions.Retry && worst.After == 0 && stop.Err() != nil:
 		p.again(work, m, 0) // most likely it was cut short
-	default:
-		p.again(work, m, pull.Delay(worst, m.deliveries, p.opts.Random()))
-	}
-}
-
-// reason is that of the first event that is a dead letter.
-func reason(m *message, verdicts []functions.Verdict) string {
-	for i, v := range verdicts {
-		if v.Outcome == functions.DeadLetter {
-			return pull.Reason(v, m.events[i])
-		}
-	}
-	return ""
-}
-
-// again lets a message come again after d. If that cannot be said it comes when
-// its visibility ends.
-func (p *Puller) again(ctx context.Context, m *message, d time.Duration) {
-	if err := p.hide(ctx, m, d); err != nil {
-		p.warn(ctx, "when a message is to come again could not be told to the queue", m, err)
+	case p.settle(work, m, verdicts):
+		done.add(m)
 	}
 }
 
@@ -139,8 +110,4 @@ func (p *Puller) hold(ctx context.Context, group []*message) (end func()) {
 		cancel()
 		wg.Wait()
 	}
-}
-
-func (p *Puller) warn(ctx context.Context, what string, m *message, err error) {
-	p.opts.Log.LogAttrs(ctx, slog.LevelWarn, what, slog.String("event", m.id), slog.String("error", functions.LogText(err.Error())))
 }

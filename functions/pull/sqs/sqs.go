@@ -1,5 +1,5 @@
-// Package sqs takes S3 notifications from an SQS queue, for a process that is
-// no function.
+// Package sqs takes S3 notifications from an SQS queue, for a process that is no
+// function, and answers for what a function on Lambda is handed from one.
 //
 // A message is deleted when all its events are done. Until then its visibility
 // is extended as long as the work lasts, and one that is to come again is hidden
@@ -17,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go"
@@ -30,8 +29,7 @@ import (
 type API interface {
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
 	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput, ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error)
-	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
-	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+	Answerer
 }
 
 // Options configure a Puller.
@@ -42,6 +40,22 @@ type Options struct {
 	Visibility  time.Duration  // for which a message is hidden at a time, whole seconds from 3: default 60 s
 	Log         *slog.Logger   // default: discard
 	Random      func() float64 // in [0, 1), for delays: default of math/rand
+}
+
+func (o Options) withDefaults() Options {
+	if o.Concurrency == 0 {
+		o.Concurrency = defaultConcurrency
+	}
+	if o.Visibility == 0 {
+		o.Visibility = defaultVisibility
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	return o
 }
 
 // Bounds of SQS: Amazon SQS API reference, ReceiveMessage and
@@ -64,6 +78,7 @@ const (
 
 // Puller takes events from one queue.
 type Puller struct {
+	desk
 	client API
 	opts   Options
 	health pull.Health
@@ -81,20 +96,10 @@ func New(client API, opts Options) (*Puller, error) {
 	case opts.Visibility != 0 && (opts.Visibility < leastVisibility || opts.Visibility > visibilityTop || opts.Visibility%time.Second != 0):
 		return nil, fmt.Errorf("sqs: visibility %s is not a whole number of seconds from %s to %s", opts.Visibility, leastVisibility, visibilityTop)
 	}
-	if opts.Concurrency == 0 {
-		opts.Concurrency = defaultConcurrency
-	}
-	if opts.Visibility == 0 {
-		opts.Visibility = defaultVisibility
-	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	if opts.Random == nil {
-		opts.Random = rand.Float64
-	}
+	opts = opts.withDefaults()
 	opts.Log = opts.Log.With(slog.String("queue", opts.Queue))
-	return &Puller{client: client, opts: opts, health: pull.Health{Log: opts.Log}}, nil
+	desk := desk{client: client, queue: opts.Queue, deadLetter: opts.DeadLetter, log: opts.Log, random: opts.Random}
+	return &Puller{desk: desk, client: client, opts: opts, health: pull.Health{Log: opts.Log}}, nil
 }
 
 // Err is why the queue cannot be asked at present, nil if it can.
@@ -192,36 +197,3 @@ func (p *Puller) receive(ctx context.Context, n int) ([]*message, error) {
 	}
 	return got, nil
 }
-
-// hide makes a message visible again after d, rounded up to a second.
-func (p *Puller) hide(ctx context.Context, m *message, d time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	seconds := (min(d, visibilityTop) + time.Second - 1) / time.Second
-	_, err := p.client.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &p.opts.Queue, ReceiptHandle: m.receipt, VisibilityTimeout: int32(seconds),
-	})
-	return err
-}
-
-// bury sends a message to the dead-letter queue as it came, with the reason.
-func (p *Puller) bury(ctx context.Context, m *message, reason string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	attributes := map[string]types.MessageAttributeValue{
-		pull.AttributeReason: {DataType: aws.String("String"), StringValue: &reason},
-		pull.AttributeFrom:   {DataType: aws.String("String"), StringValue: &p.opts.Queue},
-	}
-	for name, value := range m.attributes {
-		if _, ours := attributes[name]; !ours && len(attributes) < attributesMost {
-			attributes[name] = value
-		}
-	}
-	_, err := p.client.SendMessage(ctx, &sqs.SendMessageInput{
-		QueueUrl: &p.opts.DeadLetter, MessageBody: &m.body, MessageAttributes: attributes,
-	})
-	return err
-}
-
-// attributesMost is how many a message of SQS can have.
-const attributesMost = 10
