@@ -33,6 +33,7 @@ type Options struct {
 	After       string // only keys in (After, Until]; empty means unbounded
 	Until       string
 	Filter      Filter // of keys, on both sides
+	Shard       Shard  // of the keys that Filter chooses, for Run: the others are another task's
 
 	// Ranges is how many ranges of keys Verify and Scan list at once: default 1.
 	// Each holds two pages of a thousand objects.
@@ -115,6 +116,9 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// chosen reports whether a key is one of the run's.
+func (o Options) chosen(key string) bool { return o.Filter.Match(key) && o.Shard.Has(key) }
 
 // stopwatch returns a function that tells the seconds since now.
 func (o Options) stopwatch() func() float64 {

@@ -31,6 +31,7 @@ type runner struct {
 	sync     Syncer
 	p        *Progress
 	excluded atomic.Int64
+	others   atomic.Int64 // objects of the source in other shards
 	aborted  atomic.Int64 // uploads
 	failures failures
 
@@ -74,7 +75,7 @@ func (r *runner) copyAndDelete(ctx context.Context) error {
 		return err
 	case !r.Delete:
 		return nil
-	case r.NeverEmpty && len(r.doomed) > 0 && r.p.seen.Load() == 0 && r.excluded.Load() == 0:
+	case r.NeverEmpty && len(r.doomed) > 0 && r.p.seen.Load()+r.excluded.Load()+r.others.Load() == 0:
 		return errEmptySource
 	}
 	return r.deleteDoomed(ctx)
@@ -116,6 +117,11 @@ func (r *runner) route(p pair, unlisted bool, put func(task) bool) bool {
 		return true
 	}
 	switch {
+	case !r.Shard.Has(key):
+		if p.src != nil {
+			r.others.Add(1)
+		}
+		return true
 	case p.src == nil && !r.Delete:
 		r.p.extra.Add(1)
 		return true

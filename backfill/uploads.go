@@ -57,7 +57,7 @@ func (c *uploadCleaner) run(ctx context.Context) error {
 			switch {
 			case err != nil:
 				return fmt.Errorf("listing unfinished uploads: %w", err)
-			case !u.Begun.Before(c.before) || !c.within(u.Key) || !c.Filter.Match(u.Key):
+			case !u.Begun.Before(c.before) || !c.within(u.Key) || !c.chosen(u.Key):
 			case !put(u):
 				return ErrInterrupted
 			}

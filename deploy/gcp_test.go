@@ -75,6 +75,31 @@ func TestGCP(t *testing.T) {
 	}
 }
 
+// Several tasks of the backfill share the keys; one has them all.
+func TestGCPBackfillTasks(t *testing.T) {
+	t.Parallel()
+	all := loaded(t, os.DirFS("."))
+	for tasks, shard := range map[int]bool{1: false, 4: true} {
+		p := gcpPlan(t, all, given("backfill", cty.ObjectVal(given("image", "i", "tasks", tasks))))
+		for _, problem := range p.problems {
+			t.Error(problem)
+		}
+		counts := 0
+		expressions(p.module.resources["google_cloud_run_v2_job.backfill"].Body, nil, func(at []string, a *hclsyntax.Attribute) {
+			if name := at[len(at)-1]; name == "task_count" || name == "parallelism" {
+				counts++
+				if v, ok := p.value(a.Expr, nil); !ok || !v.Equals(cty.NumberIntVal(int64(tasks))).True() {
+					t.Errorf("%s of %d tasks is %v", name, tasks, v)
+				}
+			}
+		})
+		args := strings.Join(p.job(t).args, " ")
+		if counts != 2 || strings.HasSuffix(args, " --shard auto") != shard {
+			t.Errorf("%d tasks: %s", tasks, args)
+		}
+	}
+}
+
 // cloudRun is what a function makes of an environment, and that environment.
 func (p *plan) cloudRun(t testing.TB, expr, platform string) (config.Function, func(string) (string, bool)) {
 	t.Helper()
@@ -107,6 +132,8 @@ func TestGCPRefuses(t *testing.T) {
 		want string
 	}{
 		{given("project", "123456789"), "the ID of a project"},
+		{given("backfill", object("image", "i", "tasks", 0)), "from 1 to 100"},
+		{given("backfill", object("image", "i", "tasks", cty.NumberFloatVal(1.5))), "from 1 to 100"},
 		{given("region", "europe"), "not a zone or a multi-region"},
 		{given("name", "a-name-that-is-too-long"), "2 to 18 characters"},
 		{given("bucket", "gs://photos"), "without gs://"},

@@ -9,12 +9,14 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/crossfade-io/crossfade/backfill"
 	"github.com/crossfade-io/crossfade/config"
 	"github.com/crossfade-io/crossfade/testutil/killtest"
 )
@@ -79,8 +81,10 @@ type manifest struct {
 	Kind     string
 	Metadata struct{ Name string }
 	Spec     struct {
-		Template    struct{ Spec podSpec }
-		JobTemplate struct {
+		CompletionMode           string `yaml:"completionMode"`
+		Completions, Parallelism int
+		Template                 struct{ Spec podSpec }
+		JobTemplate              struct {
 			Spec struct{ Template struct{ Spec podSpec } }
 		} `yaml:"jobTemplate"`
 	}
@@ -231,6 +235,30 @@ func TestPods(t *testing.T) {
 	}
 	if pods != 3 {
 		t.Errorf("%d pods were found", pods)
+	}
+}
+
+// The pods of the backfill share all keys: as many shards as there are pods, each
+// with an index of its own.
+func TestIndexedJob(t *testing.T) {
+	t.Parallel()
+	for _, m := range manifests(t, "kubernetes/backfill") {
+		c := m.pod().Containers[0]
+		env := map[string]string{}
+		for _, e := range c.Env {
+			env[e.Name] = e.Value
+		}
+		shards, err := strconv.Atoi(env["SHARDS"])
+		if err != nil || m.Spec.CompletionMode != "Indexed" || m.Spec.Completions != shards || m.Spec.Parallelism != shards {
+			t.Errorf("%s: %+v, %d shards, %v", m.Metadata.Name, m.Spec, shards, err)
+		}
+		i := slices.Index(c.Args, "--shard")
+		if i < 0 || c.Args[i+1] != "$(SHARD)/$(SHARDS)" {
+			t.Errorf("%s: %q", m.Metadata.Name, c.Args)
+		}
+		if _, err := backfill.ParseShard(fmt.Sprintf("%d/%d", shards-1, shards)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ type backfillFlags struct {
 	delete    bool
 	maxDelete int
 	foreign   string
+	shard     string
 
 	narrowed     bool // to fewer keys than a file chooses
 	abortUploads bool // given at all
@@ -44,10 +45,18 @@ that were begun before it: first stop functions that may be writing large
 objects. Cloud Storage and Azure drop unfinished uploads by themselves after a
 week.
 
+--shard I/N does the I-th part of N of all keys, counted from 0, for N tasks of a
+job that run at once: each lists everything, and copies what a hash of the key
+gives to it. --shard auto takes both numbers from the environment of a task, as
+Cloud Run jobs (CLOUD_RUN_TASK_INDEX, CLOUD_RUN_TASK_COUNT) and AWS Batch arrays
+(AWS_BATCH_JOB_ARRAY_INDEX, AWS_BATCH_JOB_ARRAY_SIZE) set them. --max-delete then
+counts for each task.
+
 With -f the stores, globs, the policy for foreign objects and the concurrency are
 those of the migration's file, where no flag says otherwise. Its deletes is what
 functions carry: a backfill deletes with --delete only. When everything that the
-file chooses is copied and nothing failed, the migration is seeded.
+file chooses is copied and nothing failed, the migration is seeded; after shards,
+that takes a run without --shard, which finds nothing to copy.
 
 Where a migration is declared between the two stores, by -f or by control documents
 that are found on them, nothing is copied towards the side that the application
@@ -67,6 +76,9 @@ writes to, no cutover begins while a backfill runs, and none runs in a cutover.
   # make the target equal: delete there what is gone from the source
   crossfade backfill file:///srv/uploads gs://uploads --delete --max-delete 100
 
+  # four tasks at once, this is the first
+  crossfade backfill s3://photos gs://photos-new --shard 0/4
+
   # clear up what killed runs left on S3
   crossfade backfill gs://photos s3://photos-new --abort-uploads 24h
 
@@ -80,7 +92,7 @@ writes to, no cutover begins while a backfill runs, and none runs in a cutover.
 			if err != nil {
 				return err
 			}
-			f.narrowed = cmd.Flags().Changed("include") || cmd.Flags().Changed("exclude")
+			f.narrowed = cmd.Flags().Changed("include") || cmd.Flags().Changed("exclude") || cmd.Flags().Changed("shard")
 			f.fill(p.file, cmd.Flags().Changed)
 			if p.file != nil && !cmd.Flags().Changed("foreign") {
 				f.foreign = p.file.Foreign.String()
@@ -94,6 +106,7 @@ writes to, no cutover begins while a backfill runs, and none runs in a cutover.
 	flags.BoolVar(&f.delete, "delete", false, "delete objects of this migration whose keys are gone from the source")
 	flags.IntVar(&f.maxDelete, "max-delete", 1000, "with --delete: if there are more than this `number`, delete none and fail")
 	flags.StringVar(&f.foreign, "foreign", "keep", "`policy` for foreign objects on the target: keep, adopt where the bytes are equal, or overwrite")
+	flags.StringVar(&f.shard, "shard", "", "only the `I/N`-th part of the keys, such as 0/4; auto: as the task's environment says")
 	flags.DurationVar(&f.uploadAge, "abort-uploads", 0, "at the end, abort unfinished multipart uploads on the target begun more than `AGE` before this run, such as 1h")
 	flags.Lookup("abort-uploads").DefValue = "off"
 	completeForeign(cmd)
@@ -104,6 +117,7 @@ writes to, no cutover begins while a backfill runs, and none runs in a cutover.
 type backfillResult struct {
 	Source string `json:"source"`
 	Target string `json:"target"`
+	Shard  string `json:"shard,omitempty"`
 	backfill.Summary
 	Error string `json:"error,omitempty"`
 }
@@ -120,6 +134,9 @@ func (e *env) backfill(ctx context.Context, p pair, f backfillFlags) error {
 	}
 	if f.uploadAge < 0 {
 		return usagef("--abort-uploads %s: it cannot be negative", f.uploadAge)
+	}
+	if opts.Shard, err = e.shard(f.shard); err != nil {
+		return err
 	}
 	policy := replicate.Policy{Deletes: f.delete}
 	if policy.Foreign, err = replicate.ParseForeign(f.foreign); err != nil {
@@ -165,7 +182,7 @@ func (e *env) backfill(ctx context.Context, p pair, f backfillFlags) error {
 	}
 
 	if f.json {
-		res := backfillResult{Source: o.Source, Target: o.Target, Summary: sum}
+		res := backfillResult{Source: o.Source, Target: o.Target, Shard: opts.Shard.String(), Summary: sum}
 		if err != nil {
 			res.Error = err.Error()
 		}

@@ -1,5 +1,5 @@
-# Copies what was there before, in one task: it compares two ordered listings, and
-# can be stopped and run again at any time.
+# Copies what was there before, in one task or in several that share the keys: it
+# compares two ordered listings, and can be stopped and run again at any time.
 resource "google_cloud_run_v2_job" "backfill" {
   count = var.backfill == null ? 0 : 1
 
@@ -10,8 +10,8 @@ resource "google_cloud_run_v2_job" "backfill" {
   labels              = var.labels
 
   template {
-    task_count  = 1
-    parallelism = 1
+    task_count  = var.backfill.tasks
+    parallelism = var.backfill.tasks
     labels      = var.labels
 
     template {
@@ -24,6 +24,7 @@ resource "google_cloud_run_v2_job" "backfill" {
         args = concat(
           ["backfill"],
           var.backfill.file_id == "" ? [local.source, var.target] : ["-f", "/etc/crossfade/crossfade.yaml"],
+          var.backfill.tasks == 1 ? [] : ["--shard", "auto"],
           var.backfill.args,
         )
 

@@ -329,13 +329,14 @@ variable "retention_days" {
 # The backfill.
 
 variable "backfill" {
-  description = "A Cloud Run job that runs crossfade backfill: the image of the command line; the ID of a secret with the migration's crossfade.yaml (without it the two stores are given); more arguments; when to run (a cron expression; empty: by hand only) in which time zone; how long it may take; its size."
+  description = "A Cloud Run job that runs crossfade backfill: the image of the command line; the ID of a secret with the migration's crossfade.yaml (without it the two stores are given); more arguments; when to run (a cron expression; empty: by hand only) in which time zone; how many tasks share it; how long it may take; its size."
   type = object({
     image         = string
     file_id       = optional(string, "")
     args          = optional(list(string), [])
     schedule      = optional(string, "")
     time_zone     = optional(string, "Etc/UTC")
+    tasks         = optional(number, 1)
     timeout_hours = optional(number, 24)
     cpu           = optional(number, 2)
     memory        = optional(string, "2Gi")
@@ -345,6 +346,10 @@ variable "backfill" {
   validation {
     condition     = var.backfill == null || var.direction == "forward"
     error_message = "backfill belongs to the function that carries changes forward: nothing is seeded on the way back."
+  }
+  validation {
+    condition     = var.backfill == null || try(var.backfill.tasks >= 1 && var.backfill.tasks <= 100 && floor(var.backfill.tasks) == var.backfill.tasks, false)
+    error_message = "backfill.tasks is a whole number from 1 to 100: each task lists everything, and copies its share."
   }
   validation {
     condition     = var.backfill == null || try(var.backfill.timeout_hours >= 1 && var.backfill.timeout_hours <= 168, false)

@@ -17,6 +17,7 @@ module "crossfade" {
   prefix    = var.source_prefix
   target    = "${trimsuffix(data.azurerm_storage_account.target.primary_blob_endpoint, "/")}/${var.target_container}/${var.target_prefix}"
   migration = var.migration
+  direction = var.direction
 
   environment = {
     AZURE_TENANT_ID = azurerm_user_assigned_identity.crossfade.tenant_id
@@ -30,7 +31,7 @@ module "crossfade" {
     build_service_account = var.build_service_account
   }
 
-  backfill = var.backfill_image == null ? null : { image = var.backfill_image, schedule = var.backfill_schedule }
+  backfill = var.backfill_image == null ? null : { image = var.backfill_image, schedule = var.backfill_schedule, tasks = var.backfill_tasks }
 
   operators             = var.operators
   notification_channels = var.notification_channels

@@ -62,6 +62,12 @@ variable "migration" {
   default     = null
 }
 
+variable "direction" {
+  description = "forward; or reverse for the way back of a migration, of which this source is the target and this target the source: give it a name of its own."
+  type        = string
+  default     = "forward"
+}
+
 variable "source_zip" {
   description = "Path of the function's source, as make dist packs it."
   type        = string
@@ -90,6 +96,12 @@ variable "backfill_image" {
   description = "The container image of the command line, for the backfill; null for none."
   type        = string
   default     = null
+}
+
+variable "backfill_tasks" {
+  description = "How many tasks share the backfill, from 1."
+  type        = number
+  default     = 1
 }
 
 variable "backfill_schedule" {

@@ -12,6 +12,7 @@ module "crossfade" {
   prefix       = var.source_prefix
   target       = "s3://${var.target_bucket}/${var.target_prefix}?region=${var.aws_region}"
   migration    = var.migration
+  direction    = var.direction
   aws_role_arn = terraform_data.role.output
 
   image = var.image
@@ -21,7 +22,7 @@ module "crossfade" {
     build_service_account = var.build_service_account
   }
 
-  backfill = var.backfill_image == null ? null : { image = var.backfill_image, schedule = var.backfill_schedule }
+  backfill = var.backfill_image == null ? null : { image = var.backfill_image, schedule = var.backfill_schedule, tasks = var.backfill_tasks }
 
   operators             = var.operators
   notification_channels = var.notification_channels
@@ -111,4 +112,15 @@ resource "aws_iam_role_policy" "target" {
 resource "terraform_data" "role" {
   input      = aws_iam_role.crossfade.arn
   depends_on = [aws_iam_role_policy.target]
+}
+
+# Uploads that nobody completed are paid for. A bucket has one lifecycle
+# configuration: where the target has rules already, the rule belongs among them.
+module "target_lifecycle" {
+  count  = var.abandoned_upload_days == null ? 0 : 1
+  source = "../../aws/lifecycle"
+
+  bucket = var.target_bucket
+  prefix = var.target_prefix
+  days   = var.abandoned_upload_days
 }

@@ -46,6 +46,12 @@ variable "target_prefix" {
   }
 }
 
+variable "abandoned_upload_days" {
+  description = "Days after which S3 aborts an unfinished upload to the target, by a lifecycle configuration that replaces the one of the bucket; null for a bucket with rules of its own."
+  type        = number
+  default     = null
+}
+
 variable "target_kms_key_arns" {
   description = "The keys of KMS that the target bucket encrypts with, if any."
   type        = list(string)
@@ -56,6 +62,12 @@ variable "migration" {
   description = "The name of the migration, as crossfade.yaml has it; null for replication without a cutover."
   type        = string
   default     = null
+}
+
+variable "direction" {
+  description = "forward; or reverse for the way back of a migration, of which this source is the target and this target the source: give it a name of its own."
+  type        = string
+  default     = "forward"
 }
 
 variable "source_zip" {
@@ -86,6 +98,12 @@ variable "backfill_image" {
   description = "The container image of the command line, for the backfill; null for none."
   type        = string
   default     = null
+}
+
+variable "backfill_tasks" {
+  description = "How many tasks share the backfill, from 1."
+  type        = number
+  default     = 1
 }
 
 variable "backfill_schedule" {
