@@ -16,6 +16,7 @@ module "crossfade" {
   prefix                 = var.source_prefix
   target                 = "gs://${var.target_bucket}/${var.target_prefix}"
   migration              = var.migration
+  direction              = var.direction
   package_url            = var.package_url
   package_container_id   = var.package_container_id
 

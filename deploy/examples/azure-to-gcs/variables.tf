@@ -68,6 +68,12 @@ variable "migration" {
   default     = null
 }
 
+variable "direction" {
+  description = "forward; or reverse for the way back of a migration, of which this source is the target and this target the source: give it a name of its own."
+  type        = string
+  default     = "forward"
+}
+
 variable "package_url" {
   description = "URL of the function's zip as a blob, such as https://account.blob.core.windows.net/packages/crossfade-v1.zip."
   type        = string

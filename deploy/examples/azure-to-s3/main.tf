@@ -16,6 +16,7 @@ module "crossfade" {
   prefix                 = var.source_prefix
   target                 = "s3://${var.target_bucket}/${var.target_prefix}?region=${var.aws_region}"
   migration              = var.migration
+  direction              = var.direction
   package_url            = var.package_url
   package_container_id   = var.package_container_id
 
@@ -136,4 +137,15 @@ resource "aws_iam_role_policy" "target" {
 resource "terraform_data" "role" {
   input      = aws_iam_role.crossfade.arn
   depends_on = [aws_iam_role_policy.target, azuread_service_principal.audience]
+}
+
+# Uploads that nobody completed are paid for. A bucket has one lifecycle
+# configuration: where the target has rules already, the rule belongs among them.
+module "target_lifecycle" {
+  count  = var.abandoned_upload_days == null ? 0 : 1
+  source = "../../aws/lifecycle"
+
+  bucket = var.target_bucket
+  prefix = var.target_prefix
+  days   = var.abandoned_upload_days
 }

@@ -68,6 +68,12 @@ variable "target_prefix" {
   }
 }
 
+variable "abandoned_upload_days" {
+  description = "Days after which S3 aborts an unfinished upload to the target, by a lifecycle configuration that replaces the one of the bucket; null for a bucket with rules of its own."
+  type        = number
+  default     = null
+}
+
 variable "target_kms_key_arns" {
   description = "The keys of KMS that the target bucket encrypts with, if any."
   type        = list(string)
@@ -78,6 +84,12 @@ variable "migration" {
   description = "The name of the migration, as crossfade.yaml has it; null for replication without a cutover."
   type        = string
   default     = null
+}
+
+variable "direction" {
+  description = "forward; or reverse for the way back of a migration, of which this source is the target and this target the source: give it a name of its own."
+  type        = string
+  default     = "forward"
 }
 
 variable "package_url" {

@@ -15,6 +15,7 @@ module "crossfade" {
   prefix        = var.source_prefix
   target        = "${trimsuffix(data.azurerm_storage_account.target.primary_blob_endpoint, "/")}/${var.target_container}"
   migration     = var.migration
+  direction     = var.direction
   notifications = var.notifications
   package_file  = var.package_file
 

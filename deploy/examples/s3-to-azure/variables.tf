@@ -61,6 +61,12 @@ variable "migration" {
   default     = null
 }
 
+variable "direction" {
+  description = "forward; or reverse for the way back of a migration, of which this source is the target and this target the source: give it a name of its own."
+  type        = string
+  default     = "forward"
+}
+
 variable "notifications" {
   description = "bucket takes over the bucket's whole notification configuration, eventbridge adds a rule and leaves that alone."
   type        = string

@@ -12,6 +12,7 @@ module "crossfade" {
   prefix        = var.source_prefix
   target        = "gs://${var.target_bucket}"
   migration     = var.migration
+  direction     = var.direction
   notifications = var.notifications
   package_file  = var.package_file
 
