@@ -62,7 +62,7 @@ func TestPubSub(t *testing.T) {
 	good := server.Publish(deadTopic, nil, attributes("good"))
 	denied := server.Publish(deadTopic, nil, attributes("denied"))
 	bad := server.Publish(deadTopic, []byte("x"), nil)
-	queue := redrive.NewPubSub(client, deadSub, 0)
+	queue := redrive.NewPubSub(client, deadSub, 3*time.Second) // on a busy machine too
 
 	var listed []redrive.Outcome
 	sum, err := redrive.Run(t.Context(), t.Context(), redrive.Options{From: queue, Each: func(o redrive.Outcome) { listed = append(listed, o) }})
