@@ -61,7 +61,7 @@ demo: ## Watch a bucket move between clouds under load; needs no cloud and no ac
 .PHONY: test
 test: ## Run all tests with the race detector
 	GOFLAGS='$(USERFLAGS)' CGO_ENABLED=1 $(GO) test -race -timeout 20m $(TESTFLAGS) ./...
-	cd deploy/kubernetes/schema && $(GO) test ./...
+	cd deploy/kubernetes/schema && $(GO) test -count=1 ./... # its files are not the module's
 
 ##@ Before a commit
 
@@ -86,6 +86,10 @@ fuzz: ## Run every fuzz target for FUZZTIME
 .PHONY: vulncheck
 vulncheck: $(TOOLBIN)/govulncheck ## Look for known vulnerabilities in what the code calls
 	@testutil/tools/vuln/check.sh $(TOOLBIN)/govulncheck
+
+.PHONY: terraform
+terraform: ## Format and validate deploy/ with terraform itself, where it and its providers can be had
+	@testutil/terraform.sh
 
 .PHONY: soak
 soak: ## Random schedules of Sync and of turns for SOAKTIME each, and every order of small ones

@@ -204,7 +204,7 @@ func TestPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	images, pods := kustomization(t, "kubernetes/base").Images, 0
-	for _, m := range slices.Concat(manifests(t, "kubernetes/base"), manifests(t, "kubernetes/backfill")) {
+	for _, m := range slices.Concat(manifests(t, "kubernetes/base"), manifests(t, "kubernetes/backfill"), manifests(t, "kubernetes/schedule")) {
 		p := m.pod()
 		if len(p.Containers) == 0 {
 			continue
@@ -233,7 +233,7 @@ func TestPods(t *testing.T) {
 		wrong(c.LivenessProbe != nil && c.LivenessProbe.HTTPGet.Path == "/healthz" && c.ReadinessProbe != nil && c.ReadinessProbe.HTTPGet.Path == "/readyz", "its probes")
 		wrong(strings.HasPrefix(file.Run.Listen, "0.0.0.0:"), "nobody reaches it")
 	}
-	if pods != 3 {
+	if pods != 4 {
 		t.Errorf("%d pods were found", pods)
 	}
 }
@@ -279,7 +279,7 @@ func TestKubernetesCommands(t *testing.T) {
 		return string(out)
 	}
 	verbs := map[string]bool{}
-	for _, m := range slices.Concat(manifests(t, "kubernetes/base"), manifests(t, "kubernetes/backfill")) {
+	for _, m := range slices.Concat(manifests(t, "kubernetes/base"), manifests(t, "kubernetes/backfill"), manifests(t, "kubernetes/schedule")) {
 		for _, c := range m.pod().Containers {
 			verbs[c.Args[0]] = true
 			help := run(c.Args[0], "--help")
