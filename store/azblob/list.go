@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
@@ -31,11 +32,10 @@ func (s *Store) List(ctx context.Context, opts store.ListOptions) iter.Seq2[*sto
 			Include:    container.ListBlobsInclude{Metadata: true},
 			MaxResults: to.Ptr(s.opts.PageSize),
 		}
-		// A backslash is a slash to the service, and no blob's name has one.
-		if narrow, _, _ := strings.Cut(s.prefix+opts.Prefix(), `\`); narrow != "" {
+		if narrow := askable(s.prefix + opts.Prefix()); narrow != "" {
 			list.Prefix = to.Ptr(narrow)
 		}
-		if after := s.prefix + opts.After; opts.After != "" && trusted && sameOrder(after) {
+		if after := s.prefix + opts.After; opts.After != "" && trusted && sameOrder(after) && askable(after) == after {
 			list.StartFrom = to.Ptr(after)
 		}
 		stops := opts.Until != "" && trusted && sameOrder(s.prefix+opts.Until)
@@ -116,6 +116,19 @@ func (s *Store) accountIsFlat(ctx context.Context) bool {
 		s.flat = to.Ptr(info.IsHierarchicalNamespaceEnabled != nil && !*info.IsHierarchicalNamespaceEnabled)
 	}
 	return *s.flat
+}
+
+// askable is how far s can be asked for. A backslash is a slash to the service, and
+// no blob's name has one; and the answer, which is XML 1.0, repeats what is asked
+// for, so that characters which that cannot hold are refused (by Azurite with 500).
+func askable(s string) string {
+	i := strings.IndexFunc(s, func(r rune) bool {
+		return r == '\\' || r < ' ' || r == utf8.RuneError || r == 0xFFFE || r == 0xFFFF
+	})
+	if i < 0 {
+		return s
+	}
+	return s[:i]
 }
 
 // sameOrder reports whether name divides names alike in the order of UTF-8 bytes

@@ -28,6 +28,12 @@ func (rq *azureRequest) listBlobs() error {
 		}
 		limit = min(limit, n)
 	}
+	for _, name := range []string{"prefix", "startFrom"} {
+		// The answer repeats them, and XML cannot hold these; Azurite fails with 500.
+		if strings.ContainsFunc(rq.query.Get(name), func(r rune) bool { return r < ' ' }) {
+			return azureErr(http.StatusBadRequest, "InvalidQueryParameterValue", "Value for one of the query parameters specified in the request URI is invalid.")
+		}
+	}
 	prefix, from, inclusive := rq.query.Get("prefix"), "", true
 	if v := rq.query.Get("startFrom"); !rq.opts.NoStartFrom {
 		from = v
