@@ -216,11 +216,7 @@ func (r *run) lagNow(ctx context.Context) error {
 	most := r.m.Cutover.MaxLag
 	best := time.Duration(math.MaxInt64)
 	for slow := 0; ; {
-		limit := most
-		if r.o.Now().Sub(begun) < settleMost {
-			limit = max(most, settleMost)
-		}
-		m, err := r.lagWithin(ctx, s, limit)
+		m, err := r.lagWithin(ctx, s, max(most, settleMost-r.o.Now().Sub(begun)))
 		if err != nil {
 			return err
 		}
@@ -237,6 +233,9 @@ func (r *run) lagNow(ctx context.Context) error {
 		if lag <= most && (lag <= calmLag || slow >= settleTries || r.o.Now().Sub(begun) >= settleMost) {
 			r.tell(s, "settled", fmt.Sprintf("a change takes %d ms from the %s to the %s", m.sample.MS, r.from, r.to))
 			return nil
+		}
+		if err := r.o.Sleep(ctx, signalLongPoll); err != nil {
+			return err
 		}
 	}
 }

@@ -203,13 +203,13 @@ func TestAWSNotification(t *testing.T) {
 // The queue hides a message long enough for Lambda, and gives it up in the end.
 func TestAWSQueue(t *testing.T) {
 	t.Parallel()
-	p := awsPlan(t, loaded(t, os.DirFS(".")), given("timeout", 900, "max_receive_count", 7))
+	p := awsPlan(t, loaded(t, os.DirFS(".")), given("timeout", 900, "max_receive_count", 70))
 	v, _ := p.value(p.module.resources["aws_sqs_queue.events"].Body.Attributes["visibility_timeout_seconds"].Expr, nil)
 	if seconds, _ := v.AsBigFloat().Int64(); seconds != 5400 || seconds > 43200 {
 		t.Errorf("messages are hidden for %d seconds", seconds)
 	}
 	redrive := p.document(t, "aws_sqs_queue.events", "redrive_policy")
-	if redrive["deadLetterTargetArn"] != "aws_sqs_queue.dead.arn" || redrive["maxReceiveCount"] != 7.0 {
+	if redrive["deadLetterTargetArn"] != "aws_sqs_queue.dead.arn" || redrive["maxReceiveCount"] != 70.0 {
 		t.Errorf("%v", redrive)
 	}
 	mapping := p.module.resources["aws_lambda_event_source_mapping.queue"].Body.Attributes["function_response_types"]

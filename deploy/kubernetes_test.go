@@ -78,24 +78,33 @@ func lower(n *yaml.Node) {
 
 // manifest is a document of deploy/kubernetes.
 type manifest struct {
+	file     string // its name
 	Kind     string
 	Metadata struct{ Name string }
 	Spec     struct {
 		CompletionMode           string `yaml:"completionMode"`
 		Completions, Parallelism int
-		Template                 struct{ Spec podSpec }
+		Template                 podTemplate
 		JobTemplate              struct {
-			Spec struct{ Template struct{ Spec podSpec } }
+			Spec struct{ Template podTemplate }
 		} `yaml:"jobTemplate"`
 	}
 }
 
-func (m manifest) pod() podSpec {
-	if m.Kind == "CronJob" {
-		return m.Spec.JobTemplate.Spec.Template.Spec
-	}
-	return m.Spec.Template.Spec
+type podTemplate struct {
+	Metadata struct{ Labels map[string]string }
+	Spec     podSpec
 }
+
+func (m manifest) template() podTemplate {
+	if m.Kind == "CronJob" {
+		return m.Spec.JobTemplate.Spec.Template
+	}
+	return m.Spec.Template
+}
+
+func (m manifest) pod() podSpec              { return m.template().Spec }
+func (m manifest) labels() map[string]string { return m.template().Metadata.Labels }
 
 // manifests are those in a directory that kustomization.yaml lists.
 func manifests(t testing.TB, dir string) (all []manifest) {
@@ -105,7 +114,7 @@ func manifests(t testing.TB, dir string) (all []manifest) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var m manifest
+		m := manifest{file: name}
 		if err := yaml.Unmarshal(raw, &m); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -203,7 +212,11 @@ func TestPods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	images, pods := kustomization(t, "kubernetes/base").Images, 0
+	overlays, err := filepath.Glob("kubernetes/overlays/*")
+	if err != nil || len(overlays) < 3 {
+		t.Fatal(overlays, err)
+	}
+	pods := 0
 	for _, m := range slices.Concat(manifests(t, "kubernetes/base"), manifests(t, "kubernetes/backfill"), manifests(t, "kubernetes/schedule")) {
 		p := m.pod()
 		if len(p.Containers) == 0 {
@@ -221,7 +234,11 @@ func TestPods(t *testing.T) {
 		c := p.Containers[0]
 		s := c.SecurityContext
 		wrong(s.AllowPrivilegeEscalation != nil && !*s.AllowPrivilegeEscalation && s.ReadOnlyRootFilesystem && slices.Equal(s.Capabilities.Drop, []string{"ALL"}), "it is not confined")
-		wrong(len(images) == 1 && c.Image == images[0].Name, "its image is not that of the kustomization")
+		for _, overlay := range overlays {
+			images := kustomization(t, overlay).Images
+			wrong(len(images) == 1 && c.Image == images[0].Name, "its image is not that of "+overlay)
+		}
+		wrong(m.labels()["app.kubernetes.io/name"] == "crossfade" || slices.Contains(kustomization(t, "kubernetes/base").Resources, m.file), "the NetworkPolicy does not choose it")
 		wrong(c.Resources.Limits["memory"] != "" && c.Resources.Requests["cpu"] != "", "it has no bounds")
 		wrong(len(c.VolumeMounts) == 1 && c.VolumeMounts[0].Name == p.Volumes[0].Name && slices.Contains(c.Args, c.VolumeMounts[0].MountPath+"/crossfade.yaml"), "it does not read its file")
 		if m.Kind != "Deployment" {

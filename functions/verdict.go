@@ -37,6 +37,10 @@ type Verdict struct {
 	Reason  string        // a few words, without keys
 }
 
+// ReasonOutOfTime is that of a verdict on what was cut off at the end of the
+// invocation's time. A request of it may still be on its way.
+const ReasonOutOfTime = "ran out of time"
+
 // rule is one row of the table below.
 type rule struct {
 	outcome Outcome
@@ -64,7 +68,7 @@ func Judge(res replicate.Result, err error) Verdict {
 		return Verdict{Outcome: Ack, Reason: res.Reason}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return Verdict{Outcome: Retry, Reason: "ran out of time"}
+		return Verdict{Outcome: Retry, Reason: ReasonOutOfTime}
 	}
 	kind := store.KindOf(err)
 	r := rules[store.Unknown]

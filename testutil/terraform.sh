@@ -20,12 +20,15 @@ terraform fmt -check -diff -recursive deploy
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -R deploy "$work/"
-export TF_PLUGIN_CACHE_DIR=$work/plugins # the providers are large
+# The providers are large, and no lock file is kept.
+export TF_PLUGIN_CACHE_DIR=$work/plugins TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1
 mkdir "$TF_PLUGIN_CACHE_DIR"
 for dir in $(find deploy -name versions.tf -exec dirname {} \; | sort); do
 	cd "$work/$dir"
-	if ! timeout 600 terraform init -backend=false -input=false -no-color >"$work/log" 2>&1; then
-		if tr -s '\n│ ' ' ' <"$work/log" | grep -qiE 'could not connect|no such host|connection refused|timeout|deadline exceeded|forbidden|proxyconnect'; then
+	code=0
+	timeout 600 terraform init -backend=false -input=false -no-color >"$work/log" 2>&1 || code=$?
+	if [ "$code" != 0 ]; then
+		if [ "$code" = 124 ] || tr -s '\n│ ' ' ' <"$work/log" | grep -qE 'could not connect|no such host|connection refused|i/o timeout|Client.Timeout|TLS handshake timeout|deadline exceeded|403 Forbidden|proxyconnect'; then
 			leave_it "the providers cannot be had"
 		fi
 		cat "$work/log" >&2

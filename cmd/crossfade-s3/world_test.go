@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,6 +143,7 @@ func (w *world) same(t *testing.T, objects int) {
 // gate lets requests through; shut, those that write wait.
 type gate struct {
 	behind http.Handler
+	refuse atomic.Bool // what writes
 
 	mu   sync.Mutex
 	hit  chan struct{} // told of each that waits
@@ -161,6 +163,10 @@ func (g *gate) shut() (hit <-chan struct{}, open func()) {
 }
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.refuse.Load() && r.Method == http.MethodPost {
+		http.Error(w, `{"error":{"code":403,"message":"no"}}`, http.StatusForbidden)
+		return
+	}
 	g.mu.Lock()
 	hit, open := g.hit, g.open
 	g.mu.Unlock()

@@ -227,13 +227,13 @@ variable "reserved_concurrency" {
 }
 
 variable "max_receive_count" {
-  description = "Deliveries of a message before it goes to the dead-letter queue. Between two lie a second at first, and up to five minutes."
+  description = "Deliveries of a message before it goes to the dead-letter queue: 100 are about six hours of failures, 20 fifty minutes. After one that ended the process, or its time, the next comes six timeouts later."
   type        = number
   default     = 100
 
   validation {
-    condition     = var.max_receive_count >= 3 && var.max_receive_count <= 1000
-    error_message = "From 3 to 1000: a throttled message is not poison."
+    condition     = var.max_receive_count >= 20 && var.max_receive_count <= 1000
+    error_message = "From 20 to 1000: a throttled message is not poison."
   }
 }
 
@@ -288,7 +288,7 @@ variable "alarm_lag_seconds" {
 }
 
 variable "alarm_age_seconds" {
-  description = "The age of the oldest message in the queue above which the alarm goes off. One that waits for its next delivery is as old as six timeouts."
+  description = "The age of the oldest message in the queue above which the alarm goes off."
   type        = number
   default     = 1800
 

@@ -2,12 +2,15 @@ package s3
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/crossfade-io/crossfade/functions"
+	"github.com/crossfade-io/crossfade/store"
 )
 
 // Queue does with a message of a batch what a partial batch response cannot say:
@@ -36,7 +39,15 @@ type Message struct {
 const (
 	settleWithin = 2 * time.Second
 	settleAtOnce = 32 // messages
+
+	// outOfTimeMost deliveries say that an object takes longer than the function
+	// has: each has carried a part of it for nothing, and a backfill is for it.
+	outOfTimeMost = 20
 )
+
+var tooSlow = functions.Verdict{Outcome: functions.DeadLetter, Kind: store.Unavailable, Reason: fmt.Sprintf("ran out of time %d times: a backfill has more", outOfTimeMost)}
+
+func outOfTime(v functions.Verdict) bool { return v.Reason == functions.ReasonOutOfTime }
 
 // settle hands what is not done to the queue, and reports what is done with then.
 func (h *Handler) settle(ctx context.Context, batch []message, all []functions.Event, verdicts []functions.Verdict) []bool {
@@ -54,8 +65,17 @@ func (h *Handler) settle(ctx context.Context, batch []message, all []functions.E
 		if done[i] || h.queue == nil {
 			continue
 		}
+		if slices.ContainsFunc(own, outOfTime) {
+			// The next delivery comes when the visibility ends, which is longer than
+			// the function's time: what was cut off is not on its way any more.
+			if m.deliveries() < outOfTimeMost {
+				continue
+			}
+			own = slices.Repeat([]functions.Verdict{tooSlow}, len(own))
+		}
 		g.Go(func() error {
-			done[i] = h.queue.Settle(ctx, Message{
+			// Past the time, the rest comes when its visibility ends.
+			done[i] = ctx.Err() == nil && h.queue.Settle(ctx, Message{
 				ID: m.ID, Receipt: m.Receipt, Queue: m.Queue, Body: m.Body, Attributes: m.MessageAttributes,
 				Deliveries: m.deliveries(), Events: all[m.from:m.to],
 			}, own)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -37,7 +38,25 @@ func (b *Batches) Settle(ctx context.Context, m s3.Message, verdicts []functions
 		d.warn(ctx, "the queue of a message is not known, and it comes again when its visibility ends", held, err)
 		return false
 	}
+	if sameQueue(d.queue, d.deadLetter) {
+		d.warn(ctx, "the queue of the dead letters is that of the events, and gets none", held, errOwnQueue)
+		d.deadLetter = ""
+	}
 	return d.settle(ctx, held, verdicts)
+}
+
+var errOwnQueue = errors.New("set CROSSFADE_DEAD_LETTER to another queue: a dead letter would come back for ever")
+
+// sameQueue compares two URLs by account and name: endpoints have several hosts.
+func sameQueue(a, b string) bool {
+	path := func(s string) string {
+		u, err := url.Parse(s)
+		if err != nil {
+			return s
+		}
+		return u.Path
+	}
+	return path(a) == path(b)
 }
 
 // attributesOf are those that can be sent on.

@@ -201,13 +201,18 @@ func TestLambdaIsRefused(t *testing.T) {
 			return map[string]*sqssim.Fault{"SendMessage": {Status: http.StatusForbidden, Code: "AccessDenied"}}[op]
 		}, "could not be sent to the dead-letter queue"},
 		"another kind":       {"arn:aws:kinesis:eu-central-1:000000000000:stream/q", nil, "not the ARN of a queue"},
+		"its own queue":      {queueARN, nil, "the queue of the dead letters is that of the events"},
 		"no ARN":             {"", nil, "queue of a message is not known"},
 		"a path in its name": {"arn:aws:sqs:eu-central-1:000000000000:a/b", nil, "not the ARN of a queue"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				l := newLambda(t, sqs.Options{DeadLetter: sqssim.URL("dead")}, func(string) error { return refused(store.Unavailable) })
+				dead := sqssim.URL("dead")
+				if name == "its own queue" {
+					dead = sqssim.URL("q")
+				}
+				l := newLambda(t, sqs.Options{DeadLetter: dead}, func(string) error { return refused(store.Unavailable) })
 				l.arn = c.arn
 				l.Send("q", "nonsense")
 				l.Send("q", notification("later"))
@@ -221,6 +226,28 @@ func TestLambdaIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What was cut off at the end of the invocation's time is left to the visibility,
+// for a request of it may still be on its way; until it has been so too often.
+func TestLambdaRunsOutOfTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLambda(t, sqs.Options{DeadLetter: sqssim.URL("dead")}, func(string) error { return context.DeadlineExceeded })
+		l.Create("q", 0, "")
+		l.Send("q", notification("large"))
+		began, times := time.Now(), 0
+		for ; len(l.Messages("q")) > 0; times++ {
+			l.once(t.Context())
+			if times < 19 {
+				time.Sleep(15 * time.Minute)
+			}
+		}
+		d := l.Messages("dead")
+		if times != 20 || time.Since(began) < 4*time.Hour || l.Calls("ChangeMessageVisibility") > 0 || len(d) != 1 || !strings.HasPrefix(d[0].Attributes[pull.AttributeReason], "ran out of time 20 times") {
+			t.Errorf("%d times in %s, dead letters %+v", times, time.Since(began), d)
+		}
+	})
 }
 
 // failing lets what answers for a message fail, and not the mapping itself.
