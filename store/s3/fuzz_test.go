@@ -82,7 +82,7 @@ func FuzzHeaders(f *testing.F) {
 		if tag != bare || back != id {
 			t.Errorf("%q and %q come back as %q and %q", bare, id, tag, back)
 		}
-		if v := version(&etag, nil); v.Covers("") || v != "" && !v.Covers(store.Version(bare)) {
+		if v := version(&etag, nil); v != "" && (v.Covers("") || !v.Covers(store.Version(bare))) {
 			t.Errorf("%q does not cover itself", v)
 		}
 	})
