@@ -15,7 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -110,13 +109,7 @@ func TestLeastPrivilegeQueues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var batch events.SQSEvent
-	for _, m := range got.Messages {
-		batch.Records = append(batch.Records, events.SQSMessage{
-			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:eu-central-1:" + sqssim.Account + ":events",
-		})
-	}
-	doc, err := json.Marshal(batch)
+	doc, err := sqssim.Batch("arn:aws:sqs:eu-central-1:"+sqssim.Account+":events", got.Messages)
 	if err != nil {
 		t.Fatal(err)
 	}

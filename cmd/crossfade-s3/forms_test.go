@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -81,14 +79,7 @@ func answersForMessages(t *testing.T, w *world) {
 	if err != nil || len(out.Messages) != 2 {
 		t.Fatalf("%v, %+v", err, out)
 	}
-	var batch events.SQSEvent
-	for _, m := range out.Messages {
-		batch.Records = append(batch.Records, events.SQSMessage{
-			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes,
-			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:" + sqssim.Account + ":q",
-		})
-	}
-	payload, err := json.Marshal(batch)
+	payload, err := sqssim.Batch("arn:aws:sqs:us-east-1:"+sqssim.Account+":q", out.Messages)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/crossfade-io/crossfade/functions/pull"
 	"github.com/crossfade-io/crossfade/testutil/lambdaapi"
+	"github.com/crossfade-io/crossfade/testutil/sqssim"
 )
 
 // queue is one of SQS with its dead-letter queue.
@@ -134,23 +134,7 @@ func (m mapping) run(ctx context.Context) error {
 // batch is one invocation. A function that failed, or an answer that is not
 // understood, leaves all of it in the queue.
 func (m mapping) batch(ctx context.Context, messages []types.Message) error {
-	type record struct {
-		MessageID      string            `json:"messageId"`
-		ReceiptHandle  string            `json:"receiptHandle"`
-		Body           string            `json:"body"`
-		Attributes     map[string]string `json:"attributes"`
-		MD5OfBody      string            `json:"md5OfBody"`
-		EventSource    string            `json:"eventSource"`
-		EventSourceARN string            `json:"eventSourceARN"`
-		AWSRegion      string            `json:"awsRegion"`
-	}
-	var event struct{ Records []record }
-	for _, x := range messages {
-		event.Records = append(event.Records, record{
-			*x.MessageId, *x.ReceiptHandle, *x.Body, x.Attributes, aws.ToString(x.MD5OfBody), "aws:sqs", m.queue.arn, "us-east-1",
-		})
-	}
-	payload, err := json.Marshal(event)
+	payload, err := sqssim.Batch(m.queue.arn, messages)
 	if err != nil {
 		return err
 	}

@@ -73,18 +73,7 @@ func (l *lambda) once(ctx context.Context) (failed int) {
 	if len(out.Messages) == 0 {
 		return 0
 	}
-	var batch events.SQSEvent
-	for _, m := range out.Messages {
-		r := events.SQSMessage{
-			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, EventSource: "aws:sqs", EventSourceARN: l.arn,
-			Attributes: m.Attributes, MessageAttributes: map[string]events.SQSMessageAttribute{},
-		}
-		for name, a := range m.MessageAttributes {
-			r.MessageAttributes[name] = events.SQSMessageAttribute{DataType: *a.DataType, StringValue: a.StringValue}
-		}
-		batch.Records = append(batch.Records, r)
-	}
-	doc, err := json.Marshal(batch)
+	doc, err := sqssim.Batch(l.arn, out.Messages)
 	if err != nil {
 		l.t.Fatal(err)
 	}
